@@ -1,0 +1,2 @@
+//! The program `onnxcam`.
+fn main() {}
