@@ -3,14 +3,13 @@
 //! The files are PyTorch's own (`references/make_checkpoints.py`).
 
 use std::fs;
+use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use onnxcam::model::checkpoint::{Checkpoint, CheckpointError};
 
 fn data(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/data/checkpoint")
-        .join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/checkpoint").join(name)
 }
 
 /// Name, shape and elements of every float32 tensor in the files.
@@ -19,12 +18,7 @@ fn values() -> Vec<(String, Vec<usize>, Vec<f32>)> {
     let line = |line: &str| {
         let mut fields = line.split(' ');
         let name = fields.next().unwrap().to_owned();
-        let shape = fields
-            .next()
-            .unwrap()
-            .split(',')
-            .map(|n| n.parse().unwrap())
-            .collect();
+        let shape = fields.next().unwrap().split(',').map(|n| n.parse().unwrap()).collect();
         (name, shape, fields.map(|x| x.parse().unwrap()).collect())
     };
     text.lines().map(line).collect()
@@ -37,11 +31,7 @@ fn old_and_new_files_hold_the_same_tensors() {
         let values = values();
         assert_eq!(values.len(), 3);
         for (name, shape, elements) in values {
-            assert_eq!(
-                checkpoint.take(&name, &shape).unwrap(),
-                elements,
-                "{file}: {name}"
-            );
+            assert_eq!(checkpoint.take(&name, &shape).unwrap(), elements, "{file}: {name}");
             let again = checkpoint.take(&name, &shape);
             assert!(matches!(again, Err(CheckpointError::Missing { .. })));
         }
@@ -60,32 +50,18 @@ fn what_a_network_cannot_use_is_named() {
     };
     let cases = [
         (take("conv.wait", &[2]), "there is no tensor \"conv.wait\""),
-        (
-            take("conv.bias", &[3]),
-            "tensor \"conv.bias\" is F32 [2], where the network has F32 [3]",
-        ),
-        (
-            take("half.weight", &[3]),
-            "tensor \"half.weight\" is F16 [3]",
-        ),
+        (take("conv.bias", &[3]), "tensor \"conv.bias\" is F32 [2], where the network has F32 [3]"),
+        (take("half.weight", &[3]), "tensor \"half.weight\" is F16 [3]"),
     ];
     for (message, expected) in cases {
-        assert!(
-            message.contains("legacy.pth: ") && message.contains(expected),
-            "{message}"
-        );
+        assert!(message.contains("legacy.pth: ") && message.contains(expected), "{message}");
     }
 }
 
 #[test]
 fn what_is_no_checkpoint_is_named() {
-    let message = Checkpoint::open(&data("values.txt"))
-        .unwrap_err()
-        .to_string();
-    assert!(
-        message.contains("values.txt is not a readable PyTorch checkpoint: "),
-        "{message}"
-    );
+    let message = Checkpoint::open(&data("values.txt")).unwrap_err().to_string();
+    assert!(message.contains("values.txt is not a readable PyTorch checkpoint: "), "{message}");
     assert!(Checkpoint::open(&data("missing.pth")).is_err());
 }
 
@@ -95,27 +71,35 @@ fn what_is_no_checkpoint_is_named() {
 fn truncated_and_flipped_files_are_errors_or_harmless() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("broken.pth");
-    let read_all = |bytes: &[u8]| -> Result<(), CheckpointError> {
-        fs::write(&path, bytes).unwrap();
+    let whole = fs::read(data("legacy.pth")).unwrap();
+    fs::write(&path, &whole).unwrap();
+    let mut file = fs::File::options().write(true).open(&path).unwrap();
+    let values = values();
+    let read_all = || -> Result<(), CheckpointError> {
         let mut checkpoint = Checkpoint::open(&path)?;
-        for (name, shape, elements) in values() {
-            assert_eq!(checkpoint.take(&name, &shape)?.len(), elements.len());
+        for (name, shape, elements) in &values {
+            assert_eq!(checkpoint.take(name, shape)?.len(), elements.len());
         }
         Ok(())
     };
-    let whole = fs::read(data("legacy.pth")).unwrap();
-    read_all(&whole).unwrap();
-    for length in 0..whole.len() {
-        assert!(read_all(&whole[..length]).is_err(), "cut to {length} bytes");
-    }
+    read_all().unwrap();
+
     let mut refused = 0;
-    for bit in 0..whole.len() * 8 {
-        let mut flipped = whole.clone();
-        flipped[bit / 8] ^= 1 << (bit % 8);
-        refused += usize::from(read_all(&flipped).is_err());
+    for (place, byte) in whole.iter().enumerate() {
+        let mut put = |byte: u8| {
+            file.seek(SeekFrom::Start(place as u64)).unwrap();
+            file.write_all(&[byte]).unwrap();
+        };
+        for bit in 0..8 {
+            put(byte ^ 1 << bit);
+            refused += usize::from(read_all().is_err());
+        }
+        put(*byte);
     }
-    assert!(
-        refused > whole.len(),
-        "the structure is more than an eighth of this file"
-    );
+    assert!(refused > whole.len(), "the structure is more than an eighth of this file");
+
+    for length in (0..whole.len()).rev() {
+        file.set_len(length as u64).unwrap();
+        assert!(read_all().is_err(), "cut to {length} bytes");
+    }
 }

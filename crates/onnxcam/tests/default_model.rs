@@ -34,11 +34,7 @@ impl Setup {
     }
 
     fn shelf(&self) -> Shelf {
-        Shelf {
-            wheel: self.wheel.path.clone(),
-            journal: self.dir.path().join("journal"),
-            delay: Duration::ZERO,
-        }
+        Shelf { wheel: self.wheel.path.clone(), journal: self.dir.path().join("journal"), delay: Duration::ZERO }
     }
 
     fn fetches(&self) -> usize {
@@ -49,10 +45,7 @@ impl Setup {
     fn provide(&self, clients: &[&dyn Client]) -> (Result<PathBuf, ProvideError>, Vec<String>) {
         let mut lines = Vec::new();
         let mut say = |line: &str| lines.push(line.to_owned());
-        (
-            provide(&self.wheel.entry, &self.cache, clients, &mut say),
-            lines,
-        )
+        (provide(&self.wheel.entry, &self.cache, clients, &mut say), lines)
     }
 
     /// The names in the cache but for locks.
@@ -115,17 +108,10 @@ fn the_file_holds_the_checkpoints_weights_and_says_where_they_are_from() {
         assert!(tensor.dims.iter().map(|d| *d as usize).eq(shape), "{name}");
         assert!(tensor.raw_data.as_ref().unwrap() == &bytes, "{name}");
     }
-    let metadata: Vec<(&str, &str)> = model
-        .metadata_props
-        .iter()
-        .map(|p| (p.key(), p.value()))
-        .collect();
+    let metadata: Vec<(&str, &str)> = model.metadata_props.iter().map(|p| (p.key(), p.value())).collect();
     let hash = setup.wheel.entry.package.checkpoint.sha256.to_string();
-    let expected = [
-        ("preprocessing", "efficientnet-lite"),
-        ("source_package", "tiny-model 1.2"),
-        ("source_sha256", &hash),
-    ];
+    let expected =
+        [("preprocessing", "efficientnet-lite"), ("source_package", "tiny-model 1.2"), ("source_sha256", &hash)];
     for pair in expected {
         assert!(metadata.contains(&pair), "{pair:?} in {metadata:?}");
     }
@@ -158,10 +144,7 @@ fn what_a_client_unpacked_is_taken_at_its_exact_path() {
     let setup = Setup::new();
     let unpack = |folder: &Path| {
         let archive = fs::File::open(&setup.wheel.path).unwrap();
-        zip::ZipArchive::new(archive)
-            .unwrap()
-            .extract(folder.join("out"))
-            .unwrap();
+        zip::ZipArchive::new(archive).unwrap().extract(folder.join("out")).unwrap();
         Ok(Delivery::Unpacked(folder.join("out")))
     };
     setup.provide(&[&fake("unpacker", unpack)]).0.unwrap();
@@ -176,42 +159,19 @@ fn if_no_client_can_the_error_says_what_was_tried_and_how_to_go_on() {
     let wrong = fake("pip download", |_| Ok(Delivery::Wheel(other.clone())));
     let empty = fake("conda", |folder| Ok(Delivery::Unpacked(folder.to_owned())));
     let (result, lines) = setup.provide(&[&missing, &wrong, &empty]);
-    let Err(ProvideError::Fetch(error)) = result else {
-        panic!("{result:?}")
-    };
+    let Err(ProvideError::Fetch(error)) = result else { panic!("{result:?}") };
 
     let clients: Vec<&str> = error.attempts.iter().map(|a| a.client.as_str()).collect();
     assert_eq!(clients, ["uv pip install", "pip download", "conda"]);
     let outcome = |i: usize| error.attempts[i].outcome.to_string();
     assert_eq!(outcome(0), "not installed");
-    assert!(
-        outcome(1).contains("it has 11 bytes instead of "),
-        "{}",
-        outcome(1)
-    );
-    assert!(
-        outcome(2).contains("tiny.pth is not the right one: cannot read it"),
-        "{}",
-        outcome(2)
-    );
-    assert_eq!(
-        lines[1..],
-        error.attempts[1..]
-            .iter()
-            .map(Attempt::to_string)
-            .collect::<Vec<_>>()
-    );
+    assert!(outcome(1).contains("it has 11 bytes instead of "), "{}", outcome(1));
+    assert!(outcome(2).contains("tiny.pth is not the right one: cannot read it"), "{}", outcome(2));
+    assert_eq!(lines[1..], error.attempts[1..].iter().map(Attempt::to_string).collect::<Vec<_>>());
 
     let message = error.to_string();
-    assert!(
-        message.starts_with("no package client could fetch tiny-model 1.2:\n"),
-        "{message}"
-    );
-    for part in [
-        "\n  `uv pip install`: not installed\n",
-        "\nhint: ",
-        "`--model FILE.onnx`",
-    ] {
+    assert!(message.starts_with("no package client could fetch tiny-model 1.2:\n"), "{message}");
+    for part in ["\n  `uv pip install`: not installed\n", "\nhint: ", "`--model FILE.onnx`"] {
         assert!(message.contains(part), "{message}");
     }
     assert_eq!(setup.cached(), [""; 0]);
@@ -225,10 +185,7 @@ fn weights_that_do_not_fit_the_network_are_refused() {
     let few = wheel(setup.dir.path(), &few);
     let result = provide(&few.entry, &setup.cache, &[&setup.shelf()], &mut |_| ());
     let message = result.unwrap_err().to_string();
-    assert!(
-        message.contains("there is no tensor") && message.contains("_fc.bias"),
-        "{name}: {message}"
-    );
+    assert!(message.contains("there is no tensor") && message.contains("_fc.bias"), "{name}: {message}");
     assert_eq!(setup.cached(), [""; 0]);
 }
 
@@ -271,18 +228,8 @@ fn play() -> bool {
     let own = folder.join(std::process::id().to_string());
     fs::create_dir(&own).unwrap();
     let wheel = wheel(&own, &weights(&TINY, 1));
-    let shelf = Shelf {
-        wheel: wheel.path,
-        journal: folder.join("journal"),
-        delay: Duration::from_millis(delay),
-    };
-    provide(
-        &wheel.entry,
-        &Cache::at(folder.join("cache")),
-        &[&shelf],
-        &mut |_| (),
-    )
-    .unwrap();
+    let shelf = Shelf { wheel: wheel.path, journal: folder.join("journal"), delay: Duration::from_millis(delay) };
+    provide(&wheel.entry, &Cache::at(folder.join("cache")), &[&shelf], &mut |_| ()).unwrap();
     true
 }
 
@@ -311,10 +258,7 @@ fn after_a_program_was_killed_half_way_the_next_makes_a_good_cache() {
     let mut program = start(name, &setup, Duration::from_secs(600));
     let start = Instant::now();
     while setup.fetches() == 0 {
-        assert!(
-            start.elapsed() < Duration::from_secs(60),
-            "it never came to fetch"
-        );
+        assert!(start.elapsed() < Duration::from_secs(60), "it never came to fetch");
         std::thread::sleep(Duration::from_millis(10));
     }
     program.kill().unwrap();

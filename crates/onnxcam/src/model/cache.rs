@@ -112,29 +112,19 @@ impl Cache {
     pub fn stage(&self, name: &str, waiting: impl FnOnce()) -> Result<Staging, CacheError> {
         let at = |action, path: &Path| {
             let path = path.to_owned();
-            move |source| CacheError::Io {
-                action,
-                path,
-                source,
-            }
+            move |source| CacheError::Io { action, path, source }
         };
         fs::create_dir_all(&self.root).map_err(at("make the folder", &self.root))?;
 
         let path = self.root.join(format!("{name}.lock"));
-        let file = File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&path);
+        let file = File::options().create(true).truncate(false).write(true).open(&path);
         let lock = lock(file.map_err(at("open", &path))?, waiting).map_err(at("lock", &path))?;
 
         let prefix = format!(".{name}.");
         if lock.is_some() {
             self.clear(&prefix);
         }
-        let folder = tempfile::Builder::new()
-            .prefix(&prefix)
-            .tempdir_in(&self.root);
+        let folder = tempfile::Builder::new().prefix(&prefix).tempdir_in(&self.root);
         Ok(Staging {
             target: self.root.join(name),
             folder: folder.map_err(at("make a folder in", &self.root))?,
@@ -182,11 +172,7 @@ impl Staging {
     /// If it cannot be written; the cache then holds what it held before, or nothing it trusts.
     pub fn finish(self, content: &[u8]) -> Result<PathBuf, CacheError> {
         let checksum = checksum_path(&self.target);
-        let name = self
-            .target
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy();
+        let name = self.target.file_name().unwrap_or_default().to_string_lossy();
         let line = format!("{}  {name}\n", Digest::of(content));
         let write = |path: &Path, content: &[u8]| {
             let new = self.folder.path().join("new");
@@ -196,11 +182,7 @@ impl Staging {
             fs::rename(&new, path)
         };
         for (path, content) in [(&self.target, content), (&checksum, line.as_bytes())] {
-            write(path, content).map_err(|source| CacheError::Io {
-                action: "write",
-                path: path.clone(),
-                source,
-            })?;
+            write(path, content).map_err(|source| CacheError::Io { action: "write", path: path.clone(), source })?;
         }
         Ok(self.target)
     }
@@ -230,9 +212,7 @@ mod tests {
 
     fn names(cache: &Cache) -> Vec<String> {
         let entries = fs::read_dir(cache.root()).unwrap();
-        let mut names: Vec<_> = entries
-            .map(|e| e.unwrap().file_name().into_string().unwrap())
-            .collect();
+        let mut names: Vec<_> = entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
         names.sort();
         names
     }
@@ -292,10 +272,7 @@ mod tests {
         assert!(left.join("half").exists());
         assert_eq!(cache.verified("m.onnx"), None);
         let other = cache.stage("other.onnx", || ()).unwrap();
-        assert!(
-            left.exists(),
-            "another file's leftovers are none of our business"
-        );
+        assert!(left.exists(), "another file's leftovers are none of our business");
         drop(other);
         make(&cache, "m.onnx", b"weights");
         assert!(!left.exists());
@@ -305,9 +282,7 @@ mod tests {
     #[test]
     fn one_at_a_time() {
         let (_dir, cache) = cache();
-        let first = cache
-            .stage("m.onnx", || panic!("nobody else is here"))
-            .unwrap();
+        let first = cache.stage("m.onnx", || panic!("nobody else is here")).unwrap();
         let (say, said) = std::sync::mpsc::channel();
         std::thread::scope(|scope| {
             let second = scope.spawn(|| {
@@ -327,13 +302,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("file");
         fs::write(&file, b"").unwrap();
-        let message = Cache::at(file.join("cache"))
-            .stage("m", || ())
-            .unwrap_err()
-            .to_string();
-        assert!(
-            message.contains("cache: ") && message.contains("hint: "),
-            "{message}"
-        );
+        let message = Cache::at(file.join("cache")).stage("m", || ()).unwrap_err().to_string();
+        assert!(message.contains("cache: ") && message.contains("hint: "), "{message}");
     }
 }

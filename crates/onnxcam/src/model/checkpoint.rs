@@ -77,14 +77,9 @@ impl Checkpoint {
     /// # Errors
     /// [`CheckpointError::Open`] if it is not a checkpoint or its structure is broken.
     pub fn open(path: &Path) -> Result<Self, CheckpointError> {
-        let reader = PytorchReader::new(path).map_err(|source| CheckpointError::Open {
-            path: path.to_owned(),
-            source,
-        })?;
-        Ok(Self {
-            path: path.to_owned(),
-            tensors: reader.into_tensors(),
-        })
+        let reader =
+            PytorchReader::new(path).map_err(|source| CheckpointError::Open { path: path.to_owned(), source })?;
+        Ok(Self { path: path.to_owned(), tensors: reader.into_tensors() })
     }
 
     /// Takes a float32 tensor of exactly this shape out, elements in row-major order.
@@ -94,10 +89,7 @@ impl Checkpoint {
     /// in the file.
     pub fn take(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, CheckpointError> {
         let Some(tensor) = self.tensors.remove(name) else {
-            return Err(CheckpointError::Missing {
-                path: self.path.clone(),
-                name: name.to_owned(),
-            });
+            return Err(CheckpointError::Missing { path: self.path.clone(), name: name.to_owned() });
         };
         if tensor.dtype() != DType::F32 || tensor.shape() != shape {
             return Err(CheckpointError::Unlike {
@@ -108,10 +100,7 @@ impl Checkpoint {
                 shape: shape.to_vec(),
             });
         }
-        let bytes = tensor.read().map_err(|source| CheckpointError::Read {
-            path: self.path.clone(),
-            source,
-        })?;
+        let bytes = tensor.read().map_err(|source| CheckpointError::Read { path: self.path.clone(), source })?;
         let (elements, _) = bytes.as_chunks::<4>();
         Ok(elements.iter().map(|e| f32::from_ne_bytes(*e)).collect())
     }
@@ -123,15 +112,9 @@ impl Checkpoint {
     /// [`CheckpointError::Unused`] names the first tensor that is left.
     pub fn finish(self) -> Result<(), CheckpointError> {
         let left = self.tensors.into_keys();
-        match left
-            .filter(|name| !name.ends_with(".num_batches_tracked"))
-            .min()
-        {
+        match left.filter(|name| !name.ends_with(".num_batches_tracked")).min() {
             None => Ok(()),
-            Some(name) => Err(CheckpointError::Unused {
-                path: self.path,
-                name,
-            }),
+            Some(name) => Err(CheckpointError::Unused { path: self.path, name }),
         }
     }
 }

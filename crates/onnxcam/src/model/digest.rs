@@ -86,20 +86,14 @@ mod tests {
     fn agrees_with_the_standard_and_with_itself_through_a_file() {
         assert_eq!(Digest::of(b"abc").to_string(), ABC);
         assert_eq!(Digest::from_hex(ABC), Some(Digest::of(b"abc")));
-        assert_eq!(
-            Digest::from_hex(&ABC.to_uppercase()),
-            Some(Digest::of(b"abc"))
-        );
+        assert_eq!(Digest::from_hex(&ABC.to_uppercase()), Some(Digest::of(b"abc")));
         assert_eq!(Digest::of(b"abc").short(), "ba7816bf");
 
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("big");
         let bytes: Vec<u8> = (0..200_000u32).map(|i| i as u8).collect();
         std::fs::write(&path, &bytes).unwrap();
-        assert_eq!(
-            Digest::of_file(&path).unwrap(),
-            (Digest::of(&bytes), 200_000)
-        );
+        assert_eq!(Digest::of_file(&path).unwrap(), (Digest::of(&bytes), 200_000));
     }
 
     #[test]

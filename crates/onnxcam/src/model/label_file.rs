@@ -37,9 +37,7 @@ pub enum LabelFileProblem {
     #[error("has no names")]
     Empty,
     /// A line is empty, which would shift the names after it.
-    #[error(
-        "line {0} is empty, and each line is a class\nhint: remove the line, or name the class"
-    )]
+    #[error("line {0} is empty, and each line is a class\nhint: remove the line, or name the class")]
     BlankLine(usize),
     /// It begins like JSON and is not.
     #[error("is not valid JSON: {0}")]
@@ -67,10 +65,7 @@ impl Labels {
     /// # Errors
     /// Names the file and what is wrong with it.
     pub fn from_file(path: &Path) -> Result<Self, LabelFileError> {
-        let error = |problem| LabelFileError {
-            path: path.to_owned(),
-            problem,
-        };
+        let error = |problem| LabelFileError { path: path.to_owned(), problem };
         let names = read(path).and_then(|text| parse(&text)).map_err(error)?;
         match names.is_empty() {
             true => Err(error(LabelFileProblem::Empty)),
@@ -81,9 +76,7 @@ impl Labels {
 
 fn read(path: &Path) -> Result<String, LabelFileProblem> {
     let mut bytes = Vec::new();
-    File::open(path)?
-        .take(MAX_BYTES + 1)
-        .read_to_end(&mut bytes)?;
+    File::open(path)?.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > MAX_BYTES {
         return Err(LabelFileProblem::TooLong);
     }
@@ -121,9 +114,7 @@ fn name(value: &Value) -> Result<String, LabelFileProblem> {
 fn by_number(names: &serde_json::Map<String, Value>) -> Result<Vec<String>, LabelFileProblem> {
     let count = names.len();
     let gap = |index| LabelFileProblem::Gap { count, index };
-    (0..count)
-        .map(|i| name(names.get(&i.to_string()).ok_or_else(|| gap(i))?))
-        .collect()
+    (0..count).map(|i| name(names.get(&i.to_string()).ok_or_else(|| gap(i))?)).collect()
 }
 
 #[cfg(test)]
@@ -165,27 +156,19 @@ mod tests {
             (b"[1, 2]", "neither a JSON list"),
             (b"[[]]", "neither a JSON list"),
             (br#"{"0": {}}"#, "neither a JSON list"),
-            (
-                br#"{"0": "cat", "2": "dog"}"#,
-                "has 2 names but none for class 1",
-            ),
+            (br#"{"0": "cat", "2": "dog"}"#, "has 2 names but none for class 1"),
             (br#"{"cat": 0}"#, "has 1 names but none for class 0"),
             (long.as_bytes(), "longer than 16 MiB"),
         ];
         for (content, expected) in cases {
             let message = load(content).unwrap_err().to_string();
-            assert!(
-                message.contains("labels.txt: ") && message.contains(expected),
-                "{message}"
-            );
+            assert!(message.contains("labels.txt: ") && message.contains(expected), "{message}");
         }
     }
 
     #[test]
     fn a_missing_file_is_named() {
-        let message = Labels::from_file(Path::new("no/such.txt"))
-            .unwrap_err()
-            .to_string();
+        let message = Labels::from_file(Path::new("no/such.txt")).unwrap_err().to_string();
         assert!(message.contains("such.txt: cannot be read"), "{message}");
     }
 }

@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::sync::LazyLock;
 
+use onnx_graph::printable;
+
 /// The 1,000 classes of ImageNet in the order of ILSVRC 2012, one a line, as torchvision names
 /// them (see THIRD-PARTY.md); after a tab, a name that WordNet gives a class as well as another.
 const IMAGENET: &str = include_str!("imagenet.txt");
@@ -41,10 +43,7 @@ pub enum LabelError {
         choices: Vec<Choice>,
     },
     /// A text that fits none.
-    #[error(
-        "no class is called {query:?}\nhint: the nearest are {}",
-        listed(nearest)
-    )]
+    #[error("no class is called {query:?}\nhint: the nearest are {}", listed(nearest))]
     Unknown {
         /// The text.
         query: String,
@@ -55,9 +54,7 @@ pub enum LabelError {
 
 fn listed(choices: &[Choice]) -> String {
     let shown = choices.iter().take(SHOWN);
-    let mut texts: Vec<String> = shown
-        .map(|(index, name)| format!("{index} {name}"))
-        .collect();
+    let mut texts: Vec<String> = shown.map(|(index, name)| format!("{index} {name}")).collect();
     if choices.len() > SHOWN {
         texts.push(format!("and {} more", choices.len() - SHOWN));
     }
@@ -65,30 +62,18 @@ fn listed(choices: &[Choice]) -> String {
 }
 
 impl Labels {
-    /// Names by index. They are shown to people: control characters are taken out.
+    /// Names by index, made fit to be printed.
     pub fn new(names: impl IntoIterator<Item = String>) -> Self {
-        let clean = |name: String| name.chars().filter(|c| !c.is_control()).collect();
-        Self {
-            names: names.into_iter().map(clean).collect(),
-            further: Vec::new(),
-        }
+        Self { names: names.into_iter().map(|name| printable(&name)).collect(), further: Vec::new() }
     }
 
     /// The 1,000 classes of ImageNet (ILSVRC 2012).
     pub fn imagenet() -> &'static Self {
         static LABELS: LazyLock<Labels> = LazyLock::new(|| {
-            let lines = || {
-                IMAGENET
-                    .lines()
-                    .map(|line| line.split_once('\t').unwrap_or((line, "")))
-            };
+            let lines = || IMAGENET.lines().map(|line| line.split_once('\t').unwrap_or((line, "")));
             let mut labels = Labels::new(lines().map(|(name, _)| name.to_owned()));
-            let further = lines()
-                .enumerate()
-                .filter(|(_, (_, further))| !further.is_empty());
-            labels.further = further
-                .map(|(index, (_, name))| (name.to_owned(), index))
-                .collect();
+            let further = lines().enumerate().filter(|(_, (_, further))| !further.is_empty());
+            labels.further = further.map(|(index, (_, name))| (name.to_owned(), index)).collect();
             labels
         });
         &LABELS
@@ -131,11 +116,7 @@ impl Labels {
         let query = query.trim();
         if let Ok(index) = query.parse::<usize>() {
             let count = self.len();
-            return if index < count {
-                Ok(index)
-            } else {
-                Err(LabelError::OutOfRange { index, count })
-            };
+            return if index < count { Ok(index) } else { Err(LabelError::OutOfRange { index, count }) };
         }
         let text = fold(query);
         let words = format!(" {text} ");
@@ -146,41 +127,25 @@ impl Labels {
             &|name| fold(name).contains(&text),
         ];
         for fits in fits.into_iter().filter(|_| !text.is_empty()) {
-            let mut found: Vec<usize> = self
-                .spellings()
-                .filter(|(_, name)| fits(name))
-                .map(|(index, _)| index)
-                .collect();
+            let mut found: Vec<usize> =
+                self.spellings().filter(|(_, name)| fits(name)).map(|(index, _)| index).collect();
             found.sort_unstable();
             found.dedup();
             match found[..] {
                 [] => {}
                 [index] => return Ok(index),
                 _ => {
-                    return Err(LabelError::Ambiguous {
-                        query: query.to_owned(),
-                        choices: self.choices(found),
-                    });
+                    return Err(LabelError::Ambiguous { query: query.to_owned(), choices: self.choices(found) });
                 }
             }
         }
-        Err(LabelError::Unknown {
-            query: query.to_owned(),
-            nearest: self.nearest(&text),
-        })
+        Err(LabelError::Unknown { query: query.to_owned(), nearest: self.nearest(&text) })
     }
 
     /// Every name of every class.
     fn spellings(&self) -> impl Iterator<Item = (usize, &str)> {
-        let further = self
-            .further
-            .iter()
-            .map(|(name, index)| (*index, name.as_str()));
-        self.names
-            .iter()
-            .map(String::as_str)
-            .enumerate()
-            .chain(further)
+        let further = self.further.iter().map(|(name, index)| (*index, name.as_str()));
+        self.names.iter().map(String::as_str).enumerate().chain(further)
     }
 
     fn choices(&self, indices: impl IntoIterator<Item = usize>) -> Vec<Choice> {
@@ -194,11 +159,7 @@ impl Labels {
         let rank = |(index, name): (usize, &str)| {
             let name = fold(name);
             let whole = distance(&name);
-            (
-                name.split(' ').map(distance).fold(whole, usize::min),
-                whole,
-                index,
-            )
+            (name.split(' ').map(distance).fold(whole, usize::min), whole, index)
         };
         let mut ranked: Vec<_> = self.spellings().map(rank).collect();
         ranked.sort_unstable();
@@ -230,12 +191,7 @@ mod tests {
     fn imagenet_is_the_list_that_the_networks_were_trained_on() {
         let labels = Labels::imagenet();
         assert_eq!(labels.len(), 1000);
-        let known = [
-            (0, "tench"),
-            (207, "golden retriever"),
-            (282, "tiger cat"),
-            (999, "toilet tissue"),
-        ];
+        let known = [(0, "tench"), (207, "golden retriever"), (282, "tiger cat"), (999, "toilet tissue")];
         for (index, name) in known {
             assert_eq!(labels.label(index), Some(name));
             assert_eq!(labels.find(name), Ok(index));
@@ -273,30 +229,12 @@ mod tests {
             other => panic!("{query}: {other:?}"),
         };
         let named = |pairs: &[(usize, &str)]| -> Vec<Choice> {
-            pairs
-                .iter()
-                .map(|(index, name)| (*index, (*name).to_owned()))
-                .collect()
+            pairs.iter().map(|(index, name)| (*index, (*name).to_owned())).collect()
         };
-        assert_eq!(
-            choices("crane"),
-            named(&[(134, "crane bird"), (517, "crane")])
-        );
-        assert_eq!(
-            choices("Maillot"),
-            named(&[(638, "maillot"), (639, "maillot tank suit")])
-        );
-        assert_eq!(
-            choices("CARDIGAN"),
-            named(&[(264, "Cardigan"), (474, "cardigan")])
-        );
-        assert_eq!(
-            choices("cat")
-                .iter()
-                .filter(|(_, name)| name.contains("cat"))
-                .count(),
-            choices("cat").len()
-        );
+        assert_eq!(choices("crane"), named(&[(134, "crane bird"), (517, "crane")]));
+        assert_eq!(choices("Maillot"), named(&[(638, "maillot"), (639, "maillot tank suit")]));
+        assert_eq!(choices("CARDIGAN"), named(&[(264, "Cardigan"), (474, "cardigan")]));
+        assert_eq!(choices("cat").iter().filter(|(_, name)| name.contains("cat")).count(), choices("cat").len());
 
         let message = Labels::imagenet().find("crane").unwrap_err().to_string();
         let expected = "\"crane\" fits 2 classes: 134 crane bird, 517 crane\nhint: give the number";
@@ -314,30 +252,15 @@ mod tests {
         assert_eq!(nearest("tabbi"), 281);
         assert_eq!(nearest("golden retriver"), 207);
         assert_eq!(nearest("expresso"), 967);
-        assert!(matches!(
-            Labels::imagenet().find(" "),
-            Err(LabelError::Unknown { .. })
-        ));
-        assert!(matches!(
-            Labels::imagenet().find("-1"),
-            Err(LabelError::Unknown { .. })
-        ));
+        assert!(matches!(Labels::imagenet().find(" "), Err(LabelError::Unknown { .. })));
+        assert!(matches!(Labels::imagenet().find("-1"), Err(LabelError::Unknown { .. })));
     }
 
     #[test]
     fn a_number_beyond_the_classes_says_how_many_there_are() {
         let error = Labels::imagenet().find("1000").unwrap_err();
-        assert_eq!(
-            error,
-            LabelError::OutOfRange {
-                index: 1000,
-                count: 1000
-            }
-        );
-        assert_eq!(
-            error.to_string(),
-            "there is no class 1000: the classes are 0 to 999"
-        );
+        assert_eq!(error, LabelError::OutOfRange { index: 1000, count: 1000 });
+        assert_eq!(error.to_string(), "there is no class 1000: the classes are 0 to 999");
     }
 
     #[test]
@@ -348,14 +271,11 @@ mod tests {
         assert_eq!(labels.display(2), "crane (2)");
         assert_eq!(labels.display(3), "class 3");
         assert_eq!(labels.display(4), "class 4");
-        assert!(matches!(
-            labels.find("crane"),
-            Err(LabelError::Ambiguous { .. })
-        ));
+        assert!(matches!(labels.find("crane"), Err(LabelError::Ambiguous { .. })));
     }
 
     #[test]
     fn names_are_shown_without_control_characters() {
-        assert_eq!(labels(&["a\u{1b}[2Jb\n"]).label(0), Some("a[2Jb"));
+        assert_eq!(labels(&["a\u{1b}[2Jb"]).label(0), Some("a\u{fffd}[2Jb"));
     }
 }

@@ -85,22 +85,13 @@ mod tests {
     fn a_file_is_the_pinned_one_or_says_how_it_differs() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.pth");
-        let pin = Pin {
-            size: 5,
-            sha256: Digest::of(b"right"),
-        };
+        let pin = Pin { size: 5, sha256: Digest::of(b"right") };
         assert!(matches!(pin.check_file(&path), Err(PinError::Io(_))));
-        assert!(matches!(
-            pin.check_file(dir.path()),
-            Err(PinError::Irregular)
-        ));
+        assert!(matches!(pin.check_file(dir.path()), Err(PinError::Irregular)));
         std::fs::write(&path, b"wrong").unwrap();
         assert!(matches!(pin.check_file(&path), Err(PinError::Hash { .. })));
         std::fs::write(&path, b"rights").unwrap();
-        assert!(matches!(
-            pin.check_file(&path),
-            Err(PinError::Size { found: 6, .. })
-        ));
+        assert!(matches!(pin.check_file(&path), Err(PinError::Size { found: 6, .. })));
         std::fs::write(&path, b"right").unwrap();
         pin.check_file(&path).unwrap();
     }

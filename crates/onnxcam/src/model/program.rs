@@ -36,73 +36,21 @@ const REQUIREMENTS: &str = "requirements.txt";
 const LOG: &str = "log";
 
 /// What pip and uv both understand: this wheel, checked by its hash, and nothing else.
-const ONE_WHEEL: [&str; 6] = [
-    "--no-deps",
-    "--only-binary",
-    ":all:",
-    "--require-hashes",
-    "--requirement",
-    REQUIREMENTS,
-];
+const ONE_WHEEL: [&str; 6] = ["--no-deps", "--only-binary", ":all:", "--require-hashes", "--requirement", REQUIREMENTS];
 
 /// uv has no `download`: it installs into a folder. It shall not download a Python for that.
-const UV: &[&str] = &[
-    "pip",
-    "install",
-    "--no-python-downloads",
-    "--link-mode",
-    "copy",
-    "--no-progress",
-    "--target",
-    OUT,
-];
-const PIP: &[&str] = &[
-    "download",
-    "--no-input",
-    "--progress-bar",
-    "off",
-    "--dest",
-    OUT,
-];
-const PYTHON_PIP: &[&str] = &[
-    "-I",
-    "-m",
-    "pip",
-    "download",
-    "--no-input",
-    "--progress-bar",
-    "off",
-    "--dest",
-    OUT,
-];
+const UV: &[&str] =
+    &["pip", "install", "--no-python-downloads", "--link-mode", "copy", "--no-progress", "--target", OUT];
+const PIP: &[&str] = &["download", "--no-input", "--progress-bar", "off", "--dest", OUT];
+const PYTHON_PIP: &[&str] = &["-I", "-m", "pip", "download", "--no-input", "--progress-bar", "off", "--dest", OUT];
 
 /// The clients to try, in this order.
 pub const PROGRAMS: [Program; 5] = [
-    Program {
-        program: "uv",
-        arguments: UV,
-        unpacks: true,
-    },
-    Program {
-        program: "python3",
-        arguments: PYTHON_PIP,
-        unpacks: false,
-    },
-    Program {
-        program: "python",
-        arguments: PYTHON_PIP,
-        unpacks: false,
-    },
-    Program {
-        program: "py",
-        arguments: PYTHON_PIP,
-        unpacks: false,
-    },
-    Program {
-        program: "pip",
-        arguments: PIP,
-        unpacks: false,
-    },
+    Program { program: "uv", arguments: UV, unpacks: true },
+    Program { program: "python3", arguments: PYTHON_PIP, unpacks: false },
+    Program { program: "python", arguments: PYTHON_PIP, unpacks: false },
+    Program { program: "py", arguments: PYTHON_PIP, unpacks: false },
+    Program { program: "pip", arguments: PIP, unpacks: false },
 ];
 
 impl Client for Program {
@@ -114,22 +62,14 @@ impl Client for Program {
     }
 
     fn get(&self, package: &Package, folder: &Path) -> Result<Delivery, ClientError> {
-        let Package {
-            name,
-            version,
-            wheel,
-            ..
-        } = package;
+        let Package { name, version, wheel, .. } = package;
         let line = format!("{name}=={version} --hash=sha256:{}\n", wheel.sha256);
-        fs::write(folder.join(REQUIREMENTS), line)
-            .map_err(failed("cannot write the requirements"))?;
+        fs::write(folder.join(REQUIREMENTS), line).map_err(failed("cannot write the requirements"))?;
 
         let mut command = Command::new(self.program);
         command.args(self.arguments).args(ONE_WHEEL);
         // Some people forbid pip to install outside virtual environments. This installs nothing.
-        command
-            .env("PIP_REQUIRE_VIRTUALENV", "0")
-            .env("NO_COLOR", "1");
+        command.env("PIP_REQUIRE_VIRTUALENV", "0").env("NO_COLOR", "1");
         run(&mut command, folder, PATIENCE)?;
 
         let out = folder.join(OUT);
@@ -139,9 +79,7 @@ impl Client for Program {
         let files = fs::read_dir(&out).map_err(failed("it brought nothing"))?;
         let mut paths = files.flatten().map(|file| file.path());
         let wheel = paths.find(|path| path.extension().is_some_and(|suffix| suffix == "whl"));
-        wheel
-            .map(Delivery::Wheel)
-            .ok_or_else(|| ClientError::Failed("it brought no wheel".to_owned()))
+        wheel.map(Delivery::Wheel).ok_or_else(|| ClientError::Failed("it brought no wheel".to_owned()))
     }
 }
 
@@ -150,11 +88,7 @@ fn run(command: &mut Command, folder: &Path, patience: Duration) -> Result<(), C
     let path = folder.join(LOG);
     let log = File::create(&path).and_then(|log| Ok((log.try_clone()?, log)));
     let (out, err) = log.map_err(failed("cannot write its log"))?;
-    command
-        .current_dir(folder)
-        .stdin(Stdio::null())
-        .stdout(out)
-        .stderr(err);
+    command.current_dir(folder).stdin(Stdio::null()).stdout(out).stderr(err);
     let mut child = command.spawn().map_err(|e| match e.kind() {
         io::ErrorKind::NotFound => ClientError::NotInstalled,
         _ => failed("cannot be started")(e),
@@ -193,13 +127,7 @@ fn last_words(log: &Path) -> io::Result<String> {
     let lines: Vec<String> = text
         .lines()
         .skip(usize::from(start > 0)) // the first is cut
-        .map(|line| {
-            line.chars()
-                .filter(|c| !c.is_control())
-                .collect::<String>()
-                .trim()
-                .to_owned()
-        })
+        .map(|line| line.chars().filter(|c| !c.is_control()).collect::<String>().trim().to_owned())
         .filter(|line| !line.is_empty())
         .collect();
     match lines.is_empty() {
@@ -224,11 +152,7 @@ mod tests {
     #[test]
     fn a_missing_program_is_not_installed() {
         let folder = tempfile::tempdir().unwrap();
-        let run = run(
-            &mut Command::new("onnxcam-no-such-program"),
-            folder.path(),
-            PATIENCE,
-        );
+        let run = run(&mut Command::new("onnxcam-no-such-program"), folder.path(), PATIENCE);
         assert_eq!(run, Err(ClientError::NotInstalled));
     }
 
@@ -239,16 +163,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let this = || Command::new(std::env::current_exe().unwrap());
         assert_eq!(run(this().arg("--list"), folder.path(), PATIENCE), Ok(()));
-        let outcome = run(this().arg("--no-such-flag"), folder.path(), PATIENCE)
-            .unwrap_err()
-            .to_string();
-        assert!(
-            outcome.contains("no-such-flag") && outcome.contains("exit"),
-            "{outcome}"
-        );
-        let outcome = run(&mut this(), folder.path(), Duration::ZERO)
-            .unwrap_err()
-            .to_string();
+        let outcome = run(this().arg("--no-such-flag"), folder.path(), PATIENCE).unwrap_err().to_string();
+        assert!(outcome.contains("no-such-flag") && outcome.contains("exit"), "{outcome}");
+        let outcome = run(&mut this(), folder.path(), Duration::ZERO).unwrap_err().to_string();
         assert!(outcome.starts_with("not done after 0 s"), "{outcome}");
     }
 

@@ -3,13 +3,9 @@
 const MAGIC: [u8; 10] = [0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
 
 /// The file's bytes, for float32 tensors by name and shape.
-pub fn encode<'a>(
-    tensors: impl Iterator<Item = (String, &'a Vec<usize>, &'a Vec<f32>)>,
-) -> Vec<u8> {
+pub fn encode<'a>(tensors: impl Iterator<Item = (String, &'a Vec<usize>, &'a Vec<f32>)>) -> Vec<u8> {
     let (mut file, mut keys, mut storages) = (Vec::new(), Vec::new(), Vec::new());
-    pickle(&mut file, |p| {
-        p.extend([[0x8a, 10].as_slice(), &MAGIC].concat())
-    });
+    pickle(&mut file, |p| p.extend([[0x8a, 10].as_slice(), &MAGIC].concat()));
     pickle(&mut file, |p| int(p, 1001));
     pickle(&mut file, |p| {
         p.push(b'}');
@@ -28,9 +24,7 @@ pub fn encode<'a>(
         }
         p.push(b'u'); // set items
     });
-    pickle(&mut file, |p| {
-        p.extend([b"](", keys.as_slice(), b"e"].concat())
-    });
+    pickle(&mut file, |p| p.extend([b"](", keys.as_slice(), b"e"].concat()));
     file.extend(storages);
     file
 }

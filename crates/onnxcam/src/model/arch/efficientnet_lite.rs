@@ -28,20 +28,8 @@ struct Stage {
     channels: usize,
 }
 
-const fn stage(
-    blocks: usize,
-    kernel: usize,
-    stride: usize,
-    expansion: usize,
-    channels: usize,
-) -> Stage {
-    Stage {
-        blocks,
-        kernel,
-        stride,
-        expansion,
-        channels,
-    }
+const fn stage(blocks: usize, kernel: usize, stride: usize, expansion: usize, channels: usize) -> Stage {
+    Stage { blocks, kernel, stride, expansion, channels }
 }
 
 /// Blocks, kernel, stride of the first block, expansion, channels (Tan & Le 2019, table 1).
@@ -68,36 +56,19 @@ pub const OUTPUT: &str = "logits";
 
 impl EfficientNetLite {
     /// The smallest, trained at 224×224.
-    pub const LITE0: Self = Self {
-        width: 1.0,
-        depth: 1.0,
-        size: 224,
-        classes: 1000,
-    };
+    pub const LITE0: Self = Self { width: 1.0, depth: 1.0, size: 224, classes: 1000 };
 
     /// The network, layer by layer.
     pub fn network(&self) -> Network {
         let mut net = Network::default();
         let image = net.input(INPUT, 3, self.size);
-        let stem = Conv {
-            channels: STEM,
-            kernel: 3,
-            stride: 2,
-            groups: 1,
-        };
+        let stem = Conv { channels: STEM, kernel: 3, stride: 2, groups: 1 };
         let x = net.conv("conv_stem", &image, stem);
         let x = net.batch_norm("bn0", &x, EPSILON);
         let mut x = net.relu6("relu6", &x);
 
         for (index, (stage, stride, channels)) in self.blocks().enumerate() {
-            x = block(
-                &mut net,
-                &format!("blocks.{index}"),
-                &x,
-                stage,
-                stride,
-                channels,
-            );
+            x = block(&mut net, &format!("blocks.{index}"), &x, stage, stride, channels);
         }
 
         let x = net.conv("conv_head", &x, pointwise(HEAD));
@@ -114,26 +85,14 @@ impl EfficientNetLite {
         let (width, depth) = (self.width, self.depth);
         STAGES.iter().enumerate().flat_map(move |(i, stage)| {
             let grows = (1..STAGES.len() - 1).contains(&i);
-            let blocks = if grows {
-                round_blocks(stage.blocks, depth)
-            } else {
-                stage.blocks
-            };
+            let blocks = if grows { round_blocks(stage.blocks, depth) } else { stage.blocks };
             let channels = round_channels(stage.channels, width);
-            (0..blocks)
-                .map(move |block| (stage, if block == 0 { stage.stride } else { 1 }, channels))
+            (0..blocks).map(move |block| (stage, if block == 0 { stage.stride } else { 1 }, channels))
         })
     }
 }
 
-fn block(
-    net: &mut Network,
-    module: &str,
-    input: &Features,
-    stage: &Stage,
-    stride: usize,
-    channels: usize,
-) -> Features {
+fn block(net: &mut Network, module: &str, input: &Features, stage: &Stage, stride: usize, channels: usize) -> Features {
     let part = |name: &str| format!("{module}/{name}");
     let wide = input.channels * stage.expansion;
     let mut x = input.clone();
@@ -142,12 +101,7 @@ fn block(
         x = net.batch_norm(&part("bn0"), &x, EPSILON);
         x = net.relu6(&part("relu6"), &x);
     }
-    let depthwise = Conv {
-        channels: wide,
-        kernel: stage.kernel,
-        stride,
-        groups: wide,
-    };
+    let depthwise = Conv { channels: wide, kernel: stage.kernel, stride, groups: wide };
     x = net.conv(&part("depthwise_conv"), &x, depthwise);
     x = net.batch_norm(&part("bn1"), &x, EPSILON);
     x = net.relu6(&part("relu6"), &x);
@@ -160,12 +114,7 @@ fn block(
 }
 
 fn pointwise(channels: usize) -> Conv {
-    Conv {
-        channels,
-        kernel: 1,
-        stride: 1,
-        groups: 1,
-    }
+    Conv { channels, kernel: 1, stride: 1, groups: 1 }
 }
 
 /// A stage's blocks, scaled: rounded up.
@@ -177,11 +126,7 @@ fn round_blocks(blocks: usize, depth: f64) -> usize {
 fn round_channels(channels: usize, width: f64) -> usize {
     let exact = channels as f64 * width;
     let rounded = ((exact + 4.0) as usize / 8 * 8).max(8);
-    if (rounded as f64) < 0.9 * exact {
-        rounded + 8
-    } else {
-        rounded
-    }
+    if (rounded as f64) < 0.9 * exact { rounded + 8 } else { rounded }
 }
 
 /// The name that the package's checkpoint has for a weight: modules begin with an underscore,
@@ -208,32 +153,19 @@ mod tests {
     fn lite0_has_the_published_size() {
         let net = EfficientNetLite::LITE0.network();
         let trained = net.weights().iter().filter(|w| !w.name.contains("running"));
-        assert_eq!(
-            trained
-                .map(|w| w.shape.iter().product::<usize>())
-                .sum::<usize>(),
-            4_652_008
-        );
+        assert_eq!(trained.map(|w| w.shape.iter().product::<usize>()).sum::<usize>(), 4_652_008);
 
         let model = net.skeleton("lite0", &[]);
         let nodes = model.graph.unwrap().node;
         let count = |operator| nodes.iter().filter(|n| n.op_type() == operator).count();
-        assert_eq!(
-            (count("Conv"), count("BatchNormalization"), count("Gemm")),
-            (49, 49, 1)
-        );
+        assert_eq!((count("Conv"), count("BatchNormalization"), count("Gemm")), (49, 49, 1));
         assert_eq!((count("Clip"), count("Add")), (33, 9));
     }
 
     /// Channels and blocks of the larger members, as their published tables have them.
     #[test]
     fn scaling_rounds_as_the_family_does() {
-        let lite4 = EfficientNetLite {
-            width: 1.4,
-            depth: 1.8,
-            size: 300,
-            classes: 1000,
-        };
+        let lite4 = EfficientNetLite { width: 1.4, depth: 1.8, size: 300, classes: 1000 };
         let mut stages: Vec<(usize, usize)> = Vec::new();
         for (_, _, channels) in lite4.blocks() {
             match stages.last_mut() {
@@ -241,15 +173,7 @@ mod tests {
                 _ => stages.push((channels, 1)),
             }
         }
-        let expected = [
-            (24, 1),
-            (32, 4),
-            (56, 4),
-            (112, 6),
-            (160, 6),
-            (272, 8),
-            (448, 1),
-        ];
+        let expected = [(24, 1), (32, 4), (56, 4), (112, 6), (160, 6), (272, 8), (448, 1)];
         assert_eq!(stages, expected);
     }
 
@@ -278,29 +202,13 @@ mod tests {
 
     #[test]
     fn nodes_have_the_path_of_their_module() {
-        let graph = EfficientNetLite::LITE0
-            .network()
-            .skeleton("lite0", &[])
-            .graph
-            .unwrap();
+        let graph = EfficientNetLite::LITE0.network().skeleton("lite0", &[]).graph.unwrap();
         let names: Vec<&str> = graph.node.iter().map(|n| n.name()).collect();
-        assert_eq!(
-            names[..3],
-            ["/conv_stem/Conv", "/bn0/BatchNormalization", "/relu6/Clip"]
-        );
-        for name in [
-            "/blocks.15/bn2/BatchNormalization",
-            "/blocks.2/Add",
-            "/blocks.3/relu6_1/Clip",
-        ] {
+        assert_eq!(names[..3], ["/conv_stem/Conv", "/bn0/BatchNormalization", "/relu6/Clip"]);
+        for name in ["/blocks.15/bn2/BatchNormalization", "/blocks.2/Add", "/blocks.3/relu6_1/Clip"] {
             assert!(names.contains(&name), "{name}");
         }
-        let tail = [
-            "/relu6_1/Clip",
-            "/avg_pooling/GlobalAveragePool",
-            "/Flatten",
-            "/fc/Gemm",
-        ];
+        let tail = ["/relu6_1/Clip", "/avg_pooling/GlobalAveragePool", "/Flatten", "/fc/Gemm"];
         assert_eq!(names[names.len() - 4..], tail);
         let clip = &graph.node[2];
         assert_eq!(clip.output, ["/relu6/Clip_output_0"]);
@@ -308,10 +216,7 @@ mod tests {
 
     #[test]
     fn weights_have_their_checkpoints_names() {
-        assert_eq!(
-            name_in_checkpoint("blocks.3.bn1.running_var"),
-            "_blocks.3._bn1.running_var"
-        );
+        assert_eq!(name_in_checkpoint("blocks.3.bn1.running_var"), "_blocks.3._bn1.running_var");
         assert_eq!(name_in_checkpoint("conv_stem.weight"), "_conv_stem.weight");
     }
 }

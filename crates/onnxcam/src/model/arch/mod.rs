@@ -11,9 +11,8 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 use onnx_graph::proto::{
-    AttributeProto, AttributeType, Dimension, DimensionValue, GraphProto, ModelProto, NodeProto,
-    OperatorSetIdProto, StringStringEntryProto, TensorProto, TensorShapeProto, TypeProto,
-    ValueInfoProto, type_proto,
+    AttributeProto, AttributeType, Dimension, DimensionValue, GraphProto, ModelProto, NodeProto, OperatorSetIdProto,
+    StringStringEntryProto, TensorProto, TensorShapeProto, TypeProto, ValueInfoProto, type_proto,
 };
 use prost::Message;
 
@@ -71,11 +70,7 @@ impl Network {
     pub fn input(&mut self, name: &str, channels: usize, size: usize) -> Features {
         let shape = [channels, size, size];
         self.graph.input.push(value_info(name, &shape));
-        Features {
-            tensor: name.to_owned(),
-            channels,
-            size,
-        }
+        Features { tensor: name.to_owned(), channels, size }
     }
 
     /// Declares the graph's output: float32 [N, classes], with N left open.
@@ -90,10 +85,7 @@ impl Network {
 
     fn weight(&mut self, module: &str, parameter: &str, shape: &[usize]) -> String {
         let name = format!("{}.{parameter}", module.replace('/', "."));
-        self.weights.push(Weight {
-            name: name.clone(),
-            shape: shape.to_vec(),
-        });
+        self.weights.push(Weight { name: name.clone(), shape: shape.to_vec() });
         name
     }
 
@@ -101,12 +93,7 @@ impl Network {
     ///
     /// W [channels, X.channels / groups, kernel, kernel]
     pub fn conv(&mut self, module: &str, x: &Features, conv: Conv) -> Features {
-        let Conv {
-            channels,
-            kernel,
-            stride,
-            groups,
-        } = conv;
+        let Conv { channels, kernel, stride, groups } = conv;
         let shape = [channels, x.channels / groups, kernel, kernel];
         let weight = self.weight(module, "weight", &shape);
         let (before, after) = same_padding(x.size, kernel, stride);
@@ -127,32 +114,22 @@ impl Network {
     /// Y = scale (X - mean) / sqrt(variance + epsilon) + bias, per channel.
     pub fn batch_norm(&mut self, module: &str, x: &Features, epsilon: f32) -> Features {
         let parameters = ["weight", "bias", "running_mean", "running_var"];
-        let [scale, bias, mean, variance] =
-            parameters.map(|parameter| self.weight(module, parameter, &[x.channels]));
+        let [scale, bias, mean, variance] = parameters.map(|parameter| self.weight(module, parameter, &[x.channels]));
         let inputs = [&x.tensor, &scale, &bias, &mean, &variance];
         let attributes = vec![float("epsilon", epsilon)];
-        Features {
-            tensor: self.node(module, "BatchNormalization", &inputs, attributes),
-            ..x.clone()
-        }
+        Features { tensor: self.node(module, "BatchNormalization", &inputs, attributes), ..x.clone() }
     }
 
     /// Y = min(max(X, 0), 6)
     pub fn relu6(&mut self, module: &str, x: &Features) -> Features {
         let bounds = [("relu6.min", 0.0), ("relu6.max", 6.0)];
         let [min, max] = bounds.map(|(name, value)| self.scalar(name, value));
-        Features {
-            tensor: self.node(module, "Clip", &[&x.tensor, &min, &max], vec![]),
-            ..x.clone()
-        }
+        Features { tensor: self.node(module, "Clip", &[&x.tensor, &min, &max], vec![]), ..x.clone() }
     }
 
     /// Y = A + B
     pub fn add(&mut self, module: &str, a: &Features, b: &Features) -> Features {
-        Features {
-            tensor: self.node(module, "Add", &[&a.tensor, &b.tensor], vec![]),
-            ..a.clone()
-        }
+        Features { tensor: self.node(module, "Add", &[&a.tensor, &b.tensor], vec![]), ..a.clone() }
     }
 
     /// Global average pooling and flattening: X [N, C, h, w] -> [N, C]. Returns the tensor's name.
@@ -190,10 +167,7 @@ impl Network {
         *uses += 1;
         let output = format!("{name}_output_0");
         self.graph.node.push(NodeProto {
-            input: inputs
-                .iter()
-                .map(|input| input.as_ref().to_owned())
-                .collect(),
+            input: inputs.iter().map(|input| input.as_ref().to_owned()).collect(),
             output: vec![output.clone()],
             name: Some(name),
             op_type: Some(operator.to_owned()),
@@ -214,17 +188,11 @@ impl Network {
 
     /// The network as an ONNX model without its weights.
     pub fn skeleton(&self, name: &str, metadata: &[(&str, &str)]) -> ModelProto {
-        let graph = GraphProto {
-            name: Some(name.to_owned()),
-            ..self.graph.clone()
-        };
+        let graph = GraphProto { name: Some(name.to_owned()), ..self.graph.clone() };
         // No version of ours: it would change the file, and so its name in the cache, for nothing.
         ModelProto {
             ir_version: Some(IR_VERSION),
-            opset_import: vec![OperatorSetIdProto {
-                domain: Some(String::new()),
-                version: Some(OPSET),
-            }],
+            opset_import: vec![OperatorSetIdProto { domain: Some(String::new()), version: Some(OPSET) }],
             producer_name: Some("onnxcam".to_owned()),
             graph: Some(graph),
             metadata_props: metadata
@@ -281,56 +249,30 @@ fn tensor(name: &str, shape: &[usize], elements: &[f32]) -> TensorProto {
 /// A float32 tensor at the graph's border: [N, shape…].
 fn value_info(name: &str, shape: &[usize]) -> ValueInfoProto {
     let batch = DimensionValue::DimParam("N".to_owned());
-    let extents = shape
-        .iter()
-        .map(|&extent| DimensionValue::DimValue(extent as i64));
-    let dim = std::iter::once(batch)
-        .chain(extents)
-        .map(|value| Dimension {
-            value: Some(value),
-            ..Default::default()
-        });
-    let tensor = type_proto::Tensor {
-        elem_type: Some(FLOAT),
-        shape: Some(TensorShapeProto { dim: dim.collect() }),
-    };
+    let extents = shape.iter().map(|&extent| DimensionValue::DimValue(extent as i64));
+    let dim = std::iter::once(batch).chain(extents).map(|value| Dimension { value: Some(value), ..Default::default() });
+    let tensor = type_proto::Tensor { elem_type: Some(FLOAT), shape: Some(TensorShapeProto { dim: dim.collect() }) };
     ValueInfoProto {
         name: Some(name.to_owned()),
-        r#type: Some(TypeProto {
-            value: Some(type_proto::Value::TensorType(tensor)),
-            ..Default::default()
-        }),
+        r#type: Some(TypeProto { value: Some(type_proto::Value::TensorType(tensor)), ..Default::default() }),
         ..Default::default()
     }
 }
 
 fn attribute(name: &str, kind: AttributeType) -> AttributeProto {
-    AttributeProto {
-        name: Some(name.to_owned()),
-        r#type: Some(kind as i32),
-        ..Default::default()
-    }
+    AttributeProto { name: Some(name.to_owned()), r#type: Some(kind as i32), ..Default::default() }
 }
 
 fn int(name: &str, value: usize) -> AttributeProto {
-    AttributeProto {
-        i: Some(value as i64),
-        ..attribute(name, AttributeType::Int)
-    }
+    AttributeProto { i: Some(value as i64), ..attribute(name, AttributeType::Int) }
 }
 
 fn ints(name: &str, values: &[usize]) -> AttributeProto {
-    AttributeProto {
-        ints: values.iter().map(|&value| value as i64).collect(),
-        ..attribute(name, AttributeType::Ints)
-    }
+    AttributeProto { ints: values.iter().map(|&value| value as i64).collect(), ..attribute(name, AttributeType::Ints) }
 }
 
 fn float(name: &str, value: f32) -> AttributeProto {
-    AttributeProto {
-        f: Some(value),
-        ..attribute(name, AttributeType::Float)
-    }
+    AttributeProto { f: Some(value), ..attribute(name, AttributeType::Float) }
 }
 
 #[cfg(test)]
