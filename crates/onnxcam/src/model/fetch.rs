@@ -101,11 +101,10 @@ pub fn fetch(
             Ok(checkpoint) => return Ok(checkpoint),
             Err(outcome) => {
                 let client = client.name();
-                let attempt = Attempt { client, outcome };
-                if attempt.outcome != ClientError::NotInstalled {
-                    progress(&attempt.to_string());
+                if outcome != ClientError::NotInstalled {
+                    progress(&format!("`{client}` failed"));
                 }
-                attempts.push(attempt);
+                attempts.push(Attempt { client, outcome });
             }
         }
     }

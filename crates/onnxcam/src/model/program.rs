@@ -18,7 +18,7 @@ use super::fetch::{Client, ClientError, Delivery, failed};
 /// How long a client may take.
 const PATIENCE: Duration = Duration::from_secs(15 * 60);
 /// How many bytes of a failed client's last words are repeated.
-const LAST_WORDS: usize = 300;
+const LAST_WORDS: usize = 500;
 
 /// A client that is a program on this machine.
 #[derive(Debug, Clone, Copy)]
