@@ -1,1 +1,3 @@
 //! Grad-CAM++ and its family for any ONNX image classifier.
+
+pub mod picture;
