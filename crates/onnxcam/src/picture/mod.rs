@@ -24,6 +24,7 @@ pub use decode::{MAX_BYTES, MAX_PIXELS};
 pub use error::PictureError;
 pub use placement::{Placement, Rectangle};
 pub use preprocess::{ChannelOrder, Filter, Fit, Layout, Preprocess, Preset, UnknownName};
+pub(crate) use resample::resize;
 
 /// A picture as a person sees it: upright, 8-bit RGB, nothing transparent.
 #[derive(Clone, Debug)]

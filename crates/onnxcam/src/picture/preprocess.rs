@@ -6,7 +6,7 @@ use image::{RgbImage, imageops};
 use ndarray::Array4;
 use thiserror::Error;
 
-use super::{Picture, PictureError, Placement, resample::resize_part};
+use super::{MAX_PIXELS, Picture, PictureError, Placement, resample::resize_part};
 
 /// How a picture of any shape becomes one of the network's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -236,6 +236,9 @@ impl Preprocess {
         };
         if height == 0 || width == 0 || least == 0 {
             return bad("a size of 0 pixels");
+        }
+        if (height as u64).saturating_mul(width as u64) > MAX_PIXELS {
+            return bad("an input of too many pixels");
         }
         if self.std.contains(&0.0) {
             return bad("a standard deviation of 0");

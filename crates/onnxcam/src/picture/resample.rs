@@ -2,8 +2,8 @@
 //!
 //! The picture that a network was trained on came out of Pillow (torchvision, timm, most others), and one level
 //! of 255 is 0.017 once divided by a standard deviation of 0.23. So the arithmetic is Pillow's: the filter is
-//! stretched by the reduction, its weights are held with 22 fractional bits, rows are done before columns, and
-//! the result of each pass is rounded to 8 bits.
+//! stretched by the reduction, its weights are held with 22 fractional bits, and rows and columns are done one after
+//! the other, each rounded to 8 bits.
 
 use std::ops::Range;
 
@@ -13,6 +13,17 @@ use super::Filter;
 
 /// Fractional bits of a weight: 32, less 8 for the sample and 2 for the lobes and the sign.
 const WEIGHT_BITS: u32 = 22;
+
+/// All of `source` resized to `width` × `height` pixels; none of the four may be 0.
+pub(crate) fn resize(source: &RgbImage, (width, height): (u32, u32), filter: Filter) -> RgbImage {
+    resize_part(
+        source,
+        (width.into(), height.into()),
+        0..width.into(),
+        0..height.into(),
+        filter,
+    )
+}
 
 /// The part `columns` × `rows` of `source` resized to `width` × `height` pixels.
 ///
@@ -27,9 +38,30 @@ pub(super) fn resize_part(
 ) -> RgbImage {
     let across = Taps::new(source.width(), width, columns, filter);
     let down = Taps::new(source.height(), height, rows, filter);
-    let used = down.span();
-    let narrow = resize_rows(source, used.clone(), &across);
-    resize_columns(&narrow, across.len(), used.start, &down)
+    if vertical_first(source.dimensions(), (width, height)) {
+        let used = across.span();
+        resize_rows(
+            &resize_columns(source, used.clone(), &down),
+            0..down.len(),
+            &across.from(used.start),
+        )
+    } else {
+        let used = down.span();
+        resize_columns(
+            &resize_rows(source, used.clone(), &across),
+            0..across.len(),
+            &down.from(used.start),
+        )
+    }
+}
+
+/// The pass that comes first is rounded before the other sees it, so the order shows. Pillow's, since 13.0:
+/// columns first where the height loses more than twice the pixels that the width does. (Older ones always began
+/// with the rows, which differs for stretched and for very tall pictures only.)
+fn vertical_first(from: (u32, u32), to: (u64, u64)) -> bool {
+    let lost = |from: u32, to: u64| i64::from(from) - to as i64;
+    let (width, height) = (lost(from.0, to.0), lost(from.1, to.1));
+    height > 0 && height > 2 * width
 }
 
 /// For each output position: the first input position it reads, and one weight per input position.
@@ -66,6 +98,12 @@ impl Taps {
             taps.ends.push(taps.weights.len());
         }
         taps
+    }
+
+    /// For an input whose first sample is the one at `origin`.
+    fn from(mut self, origin: usize) -> Taps {
+        self.starts.iter_mut().for_each(|start| *start -= origin);
+        self
     }
 
     fn len(&self) -> usize {
@@ -105,38 +143,39 @@ fn sample(sum: i32) -> u8 {
 
 const HALF: i32 = 1 << (WEIGHT_BITS - 1);
 
-/// `rows` of `source`, each resized; interleaved RGB.
-fn resize_rows(source: &RgbImage, rows: Range<usize>, across: &Taps) -> Vec<u8> {
-    let stride = source.width() as usize * 3;
-    let mut out = Vec::with_capacity(rows.len() * across.len() * 3);
-    for row in source
-        .as_raw()
-        .chunks_exact(stride)
-        .skip(rows.start)
-        .take(rows.len())
-    {
-        for (start, weights) in across.iter() {
+/// `rows` of `source`, each resized.
+fn resize_rows(source: &RgbImage, rows: Range<usize>, across: &Taps) -> RgbImage {
+    let mut out = RgbImage::new(across.len() as u32, rows.len() as u32);
+    let (stride, out_stride) = (source.width() as usize * 3, across.len() * 3);
+    let source_rows = source.as_raw().chunks_exact(stride).skip(rows.start);
+    for (row, target) in source_rows.zip(out.chunks_exact_mut(out_stride)) {
+        for ((start, weights), pixel) in across.iter().zip(target.chunks_exact_mut(3)) {
             let (mut r, mut g, mut b) = (HALF, HALF, HALF);
-            for (pixel, &weight) in row[start * 3..].chunks_exact(3).zip(weights) {
-                r += i32::from(pixel[0]) * weight;
-                g += i32::from(pixel[1]) * weight;
-                b += i32::from(pixel[2]) * weight;
+            for (from, &weight) in row[start * 3..].chunks_exact(3).zip(weights) {
+                r += i32::from(from[0]) * weight;
+                g += i32::from(from[1]) * weight;
+                b += i32::from(from[2]) * weight;
             }
-            out.extend([sample(r), sample(g), sample(b)]);
+            pixel.copy_from_slice(&[sample(r), sample(g), sample(b)]);
         }
     }
     out
 }
 
-/// Columns of `narrow`, whose first row is row `first` of the source.
-fn resize_columns(narrow: &[u8], width: usize, first: usize, down: &Taps) -> RgbImage {
-    let stride = width * 3;
-    let mut out = RgbImage::new(width as u32, down.len() as u32);
-    let mut sums = vec![HALF; stride];
-    for ((start, weights), target) in down.iter().zip(out.chunks_exact_mut(stride)) {
+/// `columns` of `source`, each resized.
+fn resize_columns(source: &RgbImage, columns: Range<usize>, down: &Taps) -> RgbImage {
+    let mut out = RgbImage::new(columns.len() as u32, down.len() as u32);
+    let (stride, out_stride) = (source.width() as usize * 3, columns.len() * 3);
+    let mut sums = vec![HALF; out_stride];
+    for ((start, weights), target) in down.iter().zip(out.chunks_exact_mut(out_stride)) {
         sums.fill(HALF);
-        for (row, &weight) in narrow.chunks_exact(stride).skip(start - first).zip(weights) {
-            for (sum, &value) in sums.iter_mut().zip(row) {
+        for (row, &weight) in source
+            .as_raw()
+            .chunks_exact(stride)
+            .skip(start)
+            .zip(weights)
+        {
+            for (sum, &value) in sums.iter_mut().zip(&row[columns.start * 3..]) {
                 *sum += i32::from(value) * weight;
             }
         }
@@ -190,10 +229,13 @@ mod tests {
             image::Rgb([(x * 8) as u8, (y * 15) as u8, (x * y) as u8])
         });
         for filter in Filter::ALL {
-            let whole = resize_part(&picture, (20, 23), 0..20, 0..23, filter);
-            let part = resize_part(&picture, (20, 23), 3..11, 5..22, filter);
-            let cut = image::imageops::crop_imm(&whole, 3, 5, 8, 17).to_image();
-            assert_eq!(part, cut, "{filter}");
+            // Rows first, columns first.
+            for size in [(20, 23), (35, 13)] {
+                let whole = resize_part(&picture, size, 0..size.0, 0..size.1, filter);
+                let part = resize_part(&picture, size, 3..11, 5..12, filter);
+                let cut = image::imageops::crop_imm(&whole, 3, 5, 8, 7).to_image();
+                assert_eq!(part, cut, "{filter} {size:?}");
+            }
         }
     }
 
