@@ -38,11 +38,11 @@ def references(features, score, x, classes, cam_matrix=None):
     weights of the linear head that global average pooling joins to A, where there is one.
     Returns numpy arrays; the keys are described in README.md.
     """
-    with torch.no_grad():
-        a = features(x.double())
-    a.requires_grad_()
+    x = x.double().requires_grad_()
+    a = features(x)
     logits = score(a)
-    gradients = [torch.autograd.grad(logits[:, c].sum(), a, retain_graph=True)[0] for c in classes]
+    sums = [logits[:, c].sum() for c in classes]
+    gradients, input_gradients = zip(*(torch.autograd.grad(s, (a, x), retain_graph=True) for s in sums))
     a = a.detach()
     methods = {
         "grad_cam": [grad_cam_weights(a, g) for g in gradients],
@@ -56,6 +56,7 @@ def references(features, score, x, classes, cam_matrix=None):
         "classes": torch.as_tensor(classes),
         "features": a,
         "gradient": torch.stack(gradients),
+        "input_gradient": torch.stack(input_gradients),
     }
     for method, weights in methods.items():
         maps, scales = zip(*(weighted_sum(w, a) for w in weights))

@@ -9,69 +9,44 @@ import json
 import sys
 from pathlib import Path
 
-import numpy as np
-import torch
-
-import equations
+import network_files
 import networks
 import onnx_files
 from arrays import save_npz
 from pictures import input_batch
 
 
-def write_reference(network, out, exporters=onnx_files.EXPORTERS):
-    """Exports one network and writes its reference; fails where PyTorch and ONNX Runtime disagree."""
-    x = input_batch(*network.input_size)
-    files = {}
-    for exporter in exporters:
-        files[exporter] = out / f"{network.name}.{exporter}.onnx"
-        onnx_files.export(network.model, x, str(files[exporter]), exporter)
+def variants(network):
+    """What `onnx_files.export` is asked for, by the name of the variant."""
+    found = {exporter: {"exporter": exporter} for exporter in onnx_files.EXPORTERS}
     if network.name == "resnet18":
-        for exporter in exporters:
-            onnx_files.export(
-                network.model, x[:1], str(out / f"resnet18.static.{exporter}.onnx"), exporter, static=True, external_data=True
-            )
-
-    with torch.no_grad():
-        logits = network.model(x)
-    network.model.double()
-    classes = [int(logits[0].argmax()), 7]
-    arrays = equations.references(network.features, network.score, x, classes, network.cam_matrix())
-    assert np.abs(arrays["logits"] - logits.numpy()).max() < 1e-3 * np.abs(arrays["logits"]).max()
-
-    tensors, opsets = {}, {}
-    for exporter, path in files.items():
-        error = np.abs(onnx_files.run(str(path), x.numpy()) - arrays["logits"]).max()
-        assert error < 1e-3 * np.abs(arrays["logits"]).max(), (path, error)
-        tensors[exporter] = onnx_files.tensors_equal_to(str(path), x.numpy(), arrays["features"])
-        assert tensors[exporter], path
-        opsets[exporter] = onnx_files.operators(str(path))[0]
-    for name in ("features", "gradient"):
-        arrays[name] = arrays[name].astype(np.float32)
-    save_npz(out / f"{network.name}.npz", input=x.numpy(), **arrays)
-    summary = {
-        "name": network.name,
-        "module": network.module,
-        "tensors": tensors,
-        "opsets": opsets,
-        "classes": classes,
-        "features": list(arrays["features"].shape),
-        "cam": network.cam_head is not None,
-        "negative_sums": float((arrays["features"].sum((2, 3)) < 0).mean()),
-    }
-    (out / f"{network.name}.json").write_text(json.dumps(summary, indent=1) + "\n")
-    print(json.dumps(summary), file=sys.stderr)
+        found |= {f"static.{e}": {"exporter": e, "static": True, "external_data": True} for e in onnx_files.EXPORTERS}
+    return found
 
 
-def main():
-    out, wanted = Path(sys.argv[1]), sys.argv[2:]
+def write(network, out):
+    x, exports = input_batch(*network.input_size), {}
+    for variant, options in variants(network).items():
+        example = x[:1] if options.get("static") else x
+        onnx_files.export(network.model, example, str(out / f"{network.name}.{variant}.onnx"), **options)
+    reference = network_files.arrays(network)
+    for variant in variants(network):
+        exports[variant] = network_files.describe_export(out / f"{network.name}.{variant}.onnx", network, reference)
+    save_npz(out / f"{network.name}.npz", input=x.numpy(), **reference)
+    summary = json.dumps(network_files.describe(network, reference, exports), indent=1)
+    (out / f"{network.name}.json").write_text(summary + "\n")
+    print(network.name, file=sys.stderr)
+
+
+def main(out, *wanted):
+    out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     for name, make in networks.FULL_SIZE.items():
         if not wanted or name in wanted:
-            write_reference(networks.build(make), out)
+            write(networks.build(make), out)
     if not wanted or "efficientnet_lite0" in wanted:
-        write_reference(networks.efficientnet_lite0(), out)
+        write(networks.efficientnet_lite0(), out)
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

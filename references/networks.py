@@ -199,7 +199,7 @@ def warm_up(network):
     hooks = [] if normalised else [layer.register_forward_hook(to_unit_variance) for layer in layers]
     x = warm_up_batch(*network.input_size)
     model.train()
-    logits = model(x)
+    model(x)
     for hook in hooks:
         hook.remove()
     model.eval()
@@ -207,7 +207,7 @@ def warm_up(network):
         if isinstance(module, nn.Dropout):
             module.p = module.__dict__.pop("p_saved")
 
-    logits = model(x)
+    logits = network.score(network.features(x))
     last = layers[-1]
     factor = 2.0 ** torch.round(torch.log2(4 / logits.std(1).mean()))
     last.weight.mul_(factor)

@@ -1,7 +1,6 @@
 """Exporting networks, and asking an exported file what is in it."""
 
 import logging
-import os
 import warnings
 from collections import Counter
 
@@ -13,20 +12,22 @@ import torch
 EXPORTERS = ("old", "new")
 
 
-def export(model, x, path, exporter, static=False, external_data=False):
-    """Writes `model` as ONNX by PyTorch's older or newer exporter, the batch dimension dynamic unless `static`."""
+def export(model, x, path, exporter, static=False, external_data=False, opset=None, **options):
+    """Writes `model` as ONNX by PyTorch's older or newer exporter, the batch dimension dynamic unless `static`.
+
+    `opset` is 17 for the older exporter and the exporter's own choice for the newer one, unless given.
+    """
     names = {"input_names": ["input"], "output_names": ["logits"]}
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
         if exporter == "old":
             axes = None if static else {"input": {0: "batch"}, "logits": {0: "batch"}}
-            torch.onnx.export(model, (x,), path, dynamo=False, opset_version=17, dynamic_axes=axes, **names)
+            torch.onnx.export(model, (x,), path, dynamo=False, opset_version=opset or 17, dynamic_axes=axes, **names, **options)
         else:
             shapes = None if static else ({0: torch.export.Dim("batch")},)
-            torch.onnx.export(
-                model, (x,), path, dynamo=True, dynamic_shapes=shapes, external_data=external_data, verbose=False, **names
-            )
+            options |= {"dynamic_shapes": shapes, "external_data": external_data, "opset_version": opset, "verbose": False}
+            torch.onnx.export(model, (x,), path, dynamo=True, **names, **options)
 
 
 def session(model, optimise=True):
@@ -45,13 +46,19 @@ def run(path, x):
     return s.run(None, {s.get_inputs()[0].name: np.asarray(x)})[0]
 
 
+def input_shape(path):
+    """The declared shape of the first input: a number, or a name, for each dimension."""
+    model = onnx.load(path, load_external_data=False)
+    return [d.dim_param or d.dim_value for d in model.graph.input[0].type.tensor_type.shape.dim]
+
+
 def tensors_equal_to(path, x, wanted, tolerance=1e-3):
     """Names of the tensors whose value for input x is `wanted`, in the file's order, and which operator makes each."""
     model = onnx.load(path)
     makers = {name: node.op_type for node in model.graph.node for name in node.output if name}
     declared = {output.name for output in model.graph.output}
     model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in makers if name not in declared)
-    s = session(model.SerializeToString(), optimise=False) if model.ByteSize() < 2**31 else None
+    s = session(model.SerializeToString(), optimise=False)
     found = []
     limit = tolerance * np.abs(wanted).max()
     for name, value in zip((o.name for o in s.get_outputs()), s.run(None, {s.get_inputs()[0].name: x})):
@@ -66,10 +73,3 @@ def operators(path):
     opsets = {entry.domain or "ai.onnx": entry.version for entry in model.opset_import}
     nodes = list(model.graph.node) + [node for function in model.functions for node in function.node]
     return opsets, Counter(f"{node.domain}::{node.op_type}" if node.domain else node.op_type for node in nodes)
-
-
-def replace(path, write):
-    """Calls write(temporary name), then moves the file into place."""
-    temporary = f"{path}.part"
-    write(temporary)
-    os.replace(temporary, path)
