@@ -18,7 +18,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         eprintln!("note: {note}");
     }
     for node in imported.graph.nodes().iter().filter(|node| node.carried.is_some()) {
-        eprintln!("carried: {}", imported.graph.describe(node));
+        let reason = node.carried.as_ref().map_or("", |c| c.reason.as_str());
+        eprintln!("carried: {}: {reason}", imported.graph.describe(node));
     }
     let proto = spell(&imported.graph, &Spelling::for_graph(&imported.graph, batch))?;
     Model::from_proto(proto, Path::new(&to))?.save(to)?;
