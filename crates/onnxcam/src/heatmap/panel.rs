@@ -37,20 +37,11 @@ pub fn panel(picture: &Picture, columns: &[PanelColumn]) -> RgbImage {
     let cell = (shown.0.max(NARROWEST), shown.1);
     let pair = 2 * cell.0 + GAP;
 
-    let file = Path::new(picture.name())
-        .file_name()
-        .map(|name| name.to_string_lossy().into_owned());
+    let file = Path::new(picture.name()).file_name().map(|name| name.to_string_lossy().into_owned());
     let title = setter.wrap(&file.unwrap_or_default(), cell.0 as f32, LINES);
-    let captions: Vec<Vec<String>> = columns
-        .iter()
-        .map(|column| setter.wrap(&column.caption, pair as f32, LINES))
-        .collect();
-    let caption_lines = captions
-        .iter()
-        .map(Vec::len)
-        .chain([title.len(), 1])
-        .max()
-        .unwrap_or(1) as u32;
+    let captions: Vec<Vec<String>> =
+        columns.iter().map(|column| setter.wrap(&column.caption, pair as f32, LINES)).collect();
+    let caption_lines = captions.iter().map(Vec::len).chain([title.len(), 1]).max().unwrap_or(1) as u32;
 
     let row_height = caption_lines * LINE + cell.1 + GAP;
     let rows = columns.len().div_ceil(PER_ROW).max(1) as u32;
@@ -60,12 +51,7 @@ pub fn panel(picture: &Picture, columns: &[PanelColumn]) -> RgbImage {
 
     let mut place = |image: &RgbImage, x: u32, y: u32| {
         let small = scaled(image, shown);
-        imageops::replace(
-            &mut out,
-            &small,
-            i64::from(x),
-            i64::from(y + caption_lines * LINE),
-        );
+        imageops::replace(&mut out, &small, i64::from(x), i64::from(y + caption_lines * LINE));
     };
     let left = |i: usize| GAP + cell.0 + GAP + (i % PER_ROW) as u32 * (pair + GAP);
     let top = |i: usize| GAP + (i / PER_ROW) as u32 * row_height;
@@ -92,11 +78,7 @@ pub fn panel(picture: &Picture, columns: &[PanelColumn]) -> RgbImage {
 /// `size` made to fit a cell, proportions kept, no side below one pixel.
 fn fitted((width, height): (u32, u32)) -> (u32, u32) {
     let longer = width.max(height).max(1);
-    let side = |length: u32| {
-        (f64::from(length) * f64::from(CELL) / f64::from(longer))
-            .round()
-            .max(1.0) as u32
-    };
+    let side = |length: u32| (f64::from(length) * f64::from(CELL) / f64::from(longer)).round().max(1.0) as u32;
     (side(width), side(height))
 }
 
@@ -105,10 +87,6 @@ fn scaled(image: &RgbImage, size: (u32, u32)) -> RgbImage {
     if image.width() == 0 || image.height() == 0 {
         return RgbImage::new(0, 0);
     }
-    let filter = if size.0 >= 2 * image.width() {
-        Filter::Box
-    } else {
-        Filter::Bicubic
-    };
+    let filter = if size.0 >= 2 * image.width() { Filter::Box } else { Filter::Bicubic };
     resize(image, size, filter)
 }

@@ -23,13 +23,7 @@ impl Placed {
     pub(super) fn new(heatmap: &Heatmap, placement: &Placement) -> Placed {
         let (columns, rows) = placement.seen();
         let shape = (rows.len(), columns.len());
-        let mut placed = Placed {
-            size: placement.original(),
-            columns,
-            rows,
-            seen: Array2::zeros(shape),
-            empty: true,
-        };
+        let mut placed = Placed { size: placement.original(), columns, rows, seen: Array2::zeros(shape), empty: true };
         if heatmap.flatness() == Flatness::Varies {
             placed.seen = placed.upsample(heatmap.raw(), placement);
             placed.empty = !stretch(&mut placed.seen);
@@ -41,12 +35,7 @@ impl Placed {
     /// centres the outermost cells go on.
     fn upsample(&self, raw: &Array2<f32>, placement: &Placement) -> Array2<f32> {
         let covered = placement.covered();
-        let across = mixes(
-            self.columns.clone(),
-            covered.left,
-            covered.right,
-            raw.ncols(),
-        );
+        let across = mixes(self.columns.clone(), covered.left, covered.right, raw.ncols());
         let down = mixes(self.rows.clone(), covered.top, covered.bottom, raw.nrows());
         let cell = |y: usize, x: usize| raw[(y, x)].max(0.0);
         // Columns first, while there are few rows.
@@ -64,8 +53,7 @@ impl Placed {
     pub fn values(&self) -> Array2<f32> {
         let mut all = Array2::from_elem((self.size.1 as usize, self.size.0 as usize), f32::NAN);
         let part = |range: &Range<u32>| range.start as usize..range.end as usize;
-        all.slice_mut(s![part(&self.rows), part(&self.columns)])
-            .assign(&self.seen);
+        all.slice_mut(s![part(&self.rows), part(&self.columns)]).assign(&self.seen);
         all
     }
 
@@ -91,27 +79,17 @@ impl Placed {
     /// # Errors
     /// [`HeatmapError::Alpha`] for an alpha outside 0..=1, [`HeatmapError::OtherPicture`] for a picture of
     /// another size than the map's.
-    pub fn overlay(
-        &self,
-        picture: &Picture,
-        colormap: Colormap,
-        alpha: f32,
-    ) -> Result<RgbImage, HeatmapError> {
+    pub fn overlay(&self, picture: &Picture, colormap: Colormap, alpha: f32) -> Result<RgbImage, HeatmapError> {
         if !(0.0..=1.0).contains(&alpha) {
             return Err(HeatmapError::Alpha { alpha });
         }
         if picture.size() != self.size {
             let picture_name = picture.name().to_owned();
-            return Err(HeatmapError::OtherPicture {
-                picture: picture_name,
-                placed: self.size,
-                found: picture.size(),
-            });
+            return Err(HeatmapError::OtherPicture { picture: picture_name, placed: self.size, found: picture.size() });
         }
         let table = colormap.table();
         let alpha = if self.empty { 0.0 } else { alpha };
-        let blend =
-            |p: u8, c: u8| (f32::from(p) * (1.0 - alpha) + f32::from(c) * alpha).round() as u8;
+        let blend = |p: u8, c: u8| (f32::from(p) * (1.0 - alpha) + f32::from(c) * alpha).round() as u8;
         Ok(RgbImage::from_fn(self.size.0, self.size.1, |x, y| {
             let Rgb(pixel) = *picture.rgb().get_pixel(x, y);
             match self.value(x, y) {
@@ -127,19 +105,13 @@ impl Placed {
 
     fn value(&self, x: u32, y: u32) -> Option<f32> {
         let inside = self.columns.contains(&x) && self.rows.contains(&y);
-        inside.then(|| {
-            self.seen[(
-                (y - self.rows.start) as usize,
-                (x - self.columns.start) as usize,
-            )]
-        })
+        inside.then(|| self.seen[((y - self.rows.start) as usize, (x - self.columns.start) as usize)])
     }
 
     /// Unseen, but near a pixel that is seen.
     fn on_fence(&self, x: u32, y: u32) -> bool {
         let width = (self.size.0.min(self.size.1) / 300).max(1);
-        let near =
-            |range: &Range<u32>, at: u32| at + width >= range.start && at < range.end + width;
+        let near = |range: &Range<u32>, at: u32| at + width >= range.start && at < range.end + width;
         near(&self.columns, x) && near(&self.rows, y)
     }
 }
@@ -173,29 +145,16 @@ fn mixes(pixels: Range<u32>, from: f64, to: f64, cells: usize) -> Vec<Mix> {
         let at = (f64::from(pixel) + 0.5 - from) / (to - from) * cells as f64 - 0.5;
         let at = at.clamp(0.0, last as f64);
         let low = at as usize;
-        Mix {
-            low,
-            high: (low + 1).min(last),
-            share: (at - low as f64) as f32,
-        }
+        Mix { low, high: (low + 1).min(last), share: (at - low as f64) as f32 }
     };
     pixels.map(mix).collect()
 }
 
 /// Min–max to 0..=1; false, and all 0, where there is nothing to stretch.
 fn stretch(values: &mut Array2<f32>) -> bool {
-    let (low, high) = values
-        .iter()
-        .fold((f32::INFINITY, 0f32), |(low, high), &value| {
-            (low.min(value), high.max(value))
-        });
+    let (low, high) =
+        values.iter().fold((f32::INFINITY, 0f32), |(low, high), &value| (low.min(value), high.max(value)));
     let varies = high - low > ROUNDING * high;
-    values.mapv_inplace(|value| {
-        if varies {
-            (value - low) / (high - low)
-        } else {
-            0.0
-        }
-    });
+    values.mapv_inplace(|value| if varies { (value - low) / (high - low) } else { 0.0 });
     varies
 }
