@@ -8,5 +8,11 @@ Writes crates/onnxcam/tests/golden/lite0/{photograph}.crop.png.
 from make_lite0 import GOLDEN, PHOTOGRAPHS, centre
 from pictures import photograph
 
-for name in PHOTOGRAPHS:
-    centre(photograph(name)).save(GOLDEN / f"{name}.crop.png", optimize=True)
+
+def main(out=GOLDEN):
+    for name in PHOTOGRAPHS:
+        centre(photograph(name)).save(out / f"{name}.crop.png", optimize=True)
+
+
+if __name__ == "__main__":
+    main()
