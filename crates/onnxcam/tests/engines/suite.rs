@@ -439,6 +439,13 @@ fn files(engine: &dyn Engine) -> Result<(), String> {
         let found = run(&mut *session, &[("x", &arr1(&[-1.0f32, 2.0]).into())], &["b"])?;
         same(name, found, vec![arr1(&[1.0f32, 2.0]).into()])?;
     }
+    #[cfg(target_os = "linux")]
+    {
+        use std::os::unix::ffi::OsStrExt;
+        let path = folder.path().join(std::ffi::OsStr::from_bytes(b"not UTF-8 \xff.onnx"));
+        fs::write(&path, three_outputs().bytes()).map_err(|e| e.to_string())?;
+        engine.load(Source::File(&path), None).map_err(|e| e.to_string())?;
+    }
     Ok(())
 }
 
