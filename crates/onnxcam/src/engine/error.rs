@@ -141,6 +141,15 @@ pub enum EngineError {
         found: String,
     },
 
+    /// A result of the size that only a damaged or hostile model asks for.
+    #[error("output {name:?} of shape {shape:?} is too large for the memory of this machine")]
+    TooLarge {
+        /// The output.
+        name: String,
+        /// Its shape.
+        shape: Vec<usize>,
+    },
+
     /// The engine gave up in the middle.
     #[error("{engine} failed to run the model{}: {reason}", at_node(node))]
     Run {

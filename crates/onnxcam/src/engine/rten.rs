@@ -184,10 +184,13 @@ fn narrow<T: TryFrom<i64>>(
 
 fn from_rten(name: &str, value: rten::Value) -> Result<Value, EngineError> {
     match value {
-        rten::Value::FloatTensor(t) => Ok(Value::F32(array(t, |x| x))),
-        rten::Value::Int32Tensor(t) => Ok(Value::I64(array(t, i64::from))),
-        rten::Value::Int8Tensor(t) => Ok(Value::I64(array(t, i64::from))),
-        rten::Value::UInt8Tensor(t) => Ok(Value::I64(array(t, i64::from))),
+        rten::Value::FloatTensor(t) => {
+            let shape = t.shape().to_vec();
+            Ok(Value::F32(ArrayD::from_shape_vec(shape, t.into_data()).expect("as many elements as the shape says")))
+        }
+        rten::Value::Int32Tensor(t) => ints(name, t).map(Value::I64),
+        rten::Value::Int8Tensor(t) => ints(name, t).map(Value::I64),
+        rten::Value::UInt8Tensor(t) => ints(name, t).map(Value::I64),
         other => {
             let found = other.dtype().to_string();
             Err(EngineError::Type { port: "output", name: name.to_owned(), found })
@@ -195,8 +198,7 @@ fn from_rten(name: &str, value: rten::Value) -> Result<Value, EngineError> {
     }
 }
 
-fn array<T: Copy, U>(tensor: Tensor<T>, convert: impl Fn(T) -> U) -> ArrayD<U> {
+fn ints<T: Copy + Into<i64>>(name: &str, tensor: Tensor<T>) -> Result<ArrayD<i64>, EngineError> {
     let shape = tensor.shape().to_vec();
-    let data: Vec<U> = tensor.into_data().into_iter().map(convert).collect();
-    ArrayD::from_shape_vec(shape, data).expect("as many elements as the shape says")
+    check::array(name, shape, &tensor.into_data(), T::into)
 }
