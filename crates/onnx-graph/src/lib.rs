@@ -1,1 +1,41 @@
-//! ONNX bytes to graph and back: import, canonical view, shape inference, builder, text dump, export.
+//! ONNX bytes to a graph and back.
+//!
+//! - [`Model`] is a file as it is: every message of the public schema ([`proto`]), weights mapped, nothing dropped.
+//! - [`import()`] gives its *canonical view*, a [`Graph`]: a small set of operators ([`ops`]) with every default
+//!   explicit, shapes inferred with the batch symbolic, shape arithmetic folded, the file's names kept.
+//! - [`Emit`] adds nodes to a graph as one writes algebra.
+//! - [`spell()`] writes a graph as ONNX again, in the form that an opset wants.
+//! - [`dump()`] shows a graph as text, one node a line.
+
+pub mod attributes;
+pub mod constant;
+pub mod dim;
+mod dtype;
+mod dump;
+mod emit;
+mod external;
+mod fold;
+mod graph;
+mod import;
+pub mod lower;
+mod model;
+mod module_path;
+pub mod ops;
+pub mod proto;
+mod rewrite;
+mod spell;
+mod text;
+
+pub use attributes::{Attribute, Attributes};
+pub use constant::{Constant, ConstantError};
+pub use dim::{Dim, Shape, show_shape};
+pub use dtype::DataType;
+pub use dump::dump;
+pub use emit::{Emit, EmitError};
+pub use external::ExternalError;
+pub use graph::{Carried, Graph, Known, Node, PREFIX, Tensor, TensorInfo};
+pub use import::{ImportOptions, Imported, import};
+pub use model::{Model, ModelError};
+pub use rewrite::rewrite;
+pub use spell::{SpellError, Spelling, spell};
+pub use text::printable;

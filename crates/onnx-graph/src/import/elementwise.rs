@@ -1,0 +1,137 @@
+//! Element by element: opset history of each in `ops/elementwise.rs`' families.
+
+use super::file_node::{FileNode, Refusal, Settle, one};
+use crate::attributes::Attributes;
+use crate::graph::Tensor;
+
+pub(super) const OPERATORS: &[(&str, Settle)] = &[
+    ("Relu", unary),
+    ("Sigmoid", unary),
+    ("Tanh", unary),
+    ("Exp", unary),
+    ("Log", unary),
+    ("Sqrt", unary),
+    ("Reciprocal", unary),
+    ("Abs", unary),
+    ("Neg", unary),
+    ("Floor", unary),
+    ("Ceil", unary),
+    ("Erf", unary),
+    ("HardSwish", unary),
+    ("Not", unary),
+    ("LeakyRelu", leaky_relu),
+    ("HardSigmoid", hard_sigmoid),
+    ("Swish", swish),
+    ("Clip", clip),
+    ("Cast", cast),
+    ("Identity", same),
+    ("Dropout", dropout),
+    ("Add", binary),
+    ("Sub", binary),
+    ("Mul", binary),
+    ("Div", binary),
+    ("Pow", binary),
+    ("And", binary),
+    ("Or", binary),
+    ("Equal", binary),
+    ("Greater", binary),
+    ("Less", binary),
+    ("GreaterOrEqual", binary),
+    ("LessOrEqual", binary),
+    ("Mod", modulo),
+    ("Sum", sum),
+    ("Min", chain),
+    ("Max", chain),
+    ("Where", choose),
+];
+
+type Settled = Result<Vec<Option<Tensor>>, Refusal>;
+
+fn emit(n: &FileNode, inputs: &[Option<Tensor>], attributes: Attributes) -> Settled {
+    one(n.e.nodes(n.op(), inputs, attributes)[0])
+}
+
+fn unary(n: &FileNode) -> Settled {
+    emit(n, &[Some(n.input(0)?)], Attributes::none())
+}
+
+fn binary(n: &FileNode) -> Settled {
+    emit(n, &[Some(n.input(0)?), Some(n.input(1)?)], Attributes::none())
+}
+
+fn leaky_relu(n: &FileNode) -> Settled {
+    let attributes = Attributes::none().with("alpha", n.float_or("alpha", 0.01));
+    emit(n, &[Some(n.input(0)?)], attributes)
+}
+
+fn hard_sigmoid(n: &FileNode) -> Settled {
+    let (alpha, beta) = (n.float_or("alpha", 0.2), n.float_or("beta", 0.5));
+    emit(n, &[Some(n.input(0)?)], Attributes::none().with("alpha", alpha).with("beta", beta))
+}
+
+fn swish(n: &FileNode) -> Settled {
+    emit(n, &[Some(n.input(0)?)], Attributes::none().with("alpha", n.float_or("alpha", 1.0)))
+}
+
+/// The bounds are attributes before opset 11, then inputs that may be left out.
+fn clip(n: &FileNode) -> Settled {
+    let bound = |i: usize, name: &'static str, open: f32| match n.opset {
+        ..11 => Ok(n.float_or(name, open)),
+        _ if n.optional(i).is_some() => n.number(i).map(|v| v as f32),
+        _ => Ok(open),
+    };
+    let (min, max) = (bound(1, "min", f32::NEG_INFINITY)?, bound(2, "max", f32::INFINITY)?);
+    emit(n, &[Some(n.input(0)?)], Attributes::none().with("min", min).with("max", max))
+}
+
+fn cast(n: &FileNode) -> Settled {
+    n.ignore(&["saturate", "round_mode"]);
+    let (x, to) = (n.input(0)?, n.int("to").ok_or("its attribute `to` is missing")?);
+    let from = n.e.graph().tensor(x).dtype;
+    if from.is_some_and(|from| i64::from(from as i32) == to) {
+        return one(x);
+    }
+    emit(n, &[Some(x)], Attributes::none().with("to", to))
+}
+
+fn same(n: &FileNode) -> Settled {
+    one(n.input(0)?)
+}
+
+/// Dropout does nothing when a network is used; its mask, should anyone read it, is not made.
+fn dropout(n: &FileNode) -> Settled {
+    n.ignore(&["ratio", "seed", "is_test"]);
+    if n.optional(2).is_some_and(|_| n.number(2).is_ok_and(|training| training != 0.0)) {
+        n.note(format!("{} is exported in training mode; it is left out here", super::describe(n.proto)));
+    }
+    Ok(vec![Some(n.input(0)?), None])
+}
+
+/// Integer remainder with the divisor's sign; `fmod` is C's.
+fn modulo(n: &FileNode) -> Settled {
+    match n.int_or("fmod", 0) {
+        0 => binary(n),
+        _ => Err("C's fmod is not supported".into()),
+    }
+}
+
+fn all_inputs(n: &FileNode) -> Result<Vec<Tensor>, Refusal> {
+    (0..n.inputs.len()).map(|i| n.input(i)).collect()
+}
+
+fn sum(n: &FileNode) -> Settled {
+    let terms = all_inputs(n)?;
+    let sum = terms.into_iter().reduce(|a, b| n.e.add(a, b));
+    one(sum.ok_or("it has no inputs")?)
+}
+
+fn chain(n: &FileNode) -> Settled {
+    let op = if n.op() == "Min" { "Min" } else { "Max" };
+    let terms = all_inputs(n)?;
+    let chained = terms.into_iter().reduce(|a, b| n.e.node(op, &[a, b], Attributes::none()));
+    one(chained.ok_or("it has no inputs")?)
+}
+
+fn choose(n: &FileNode) -> Settled {
+    emit(n, &[Some(n.input(0)?), Some(n.input(1)?), Some(n.input(2)?)], Attributes::none())
+}

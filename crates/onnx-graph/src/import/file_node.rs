@@ -1,0 +1,174 @@
+//! A node of the file as the settling functions see it.
+
+use std::cell::RefCell;
+use std::collections::HashSet;
+
+use crate::constant::Constant;
+use crate::dim::Dim;
+use crate::emit::Emit;
+use crate::graph::Tensor;
+use crate::ops::axis;
+use crate::proto::{AttributeProto, NodeProto};
+
+/// Why a node is carried rather than settled.
+#[derive(Debug)]
+pub(super) struct Refusal(pub String);
+
+impl From<String> for Refusal {
+    fn from(reason: String) -> Refusal {
+        Refusal(reason)
+    }
+}
+
+impl From<&str> for Refusal {
+    fn from(reason: &str) -> Refusal {
+        Refusal(reason.to_owned())
+    }
+}
+
+/// Writes a node out in canonical form and answers its outputs.
+pub(super) type Settle = fn(&FileNode) -> Result<Vec<Option<Tensor>>, Refusal>;
+
+/// A node with typed access to its attributes. Every attribute has to be asked for: one that nobody reads means
+/// something that we do not know.
+pub(super) struct FileNode<'a, 'g> {
+    pub e: &'a Emit<'g>,
+    pub proto: &'a NodeProto,
+    pub opset: i64,
+    pub inputs: &'a [Option<Tensor>],
+    read: RefCell<HashSet<&'a str>>,
+    notes: RefCell<Vec<String>>,
+}
+
+impl<'a, 'g> FileNode<'a, 'g> {
+    pub fn new(e: &'a Emit<'g>, proto: &'a NodeProto, opset: i64, inputs: &'a [Option<Tensor>]) -> Self {
+        FileNode { e, proto, opset, inputs, read: RefCell::default(), notes: RefCell::default() }
+    }
+
+    pub fn op(&self) -> &str {
+        self.proto.op_type.as_deref().unwrap_or("")
+    }
+
+    pub fn note(&self, note: impl Into<String>) {
+        self.notes.borrow_mut().push(note.into());
+    }
+
+    pub fn into_notes(self) -> Vec<String> {
+        self.notes.into_inner()
+    }
+
+    pub fn check_all_read(&self) -> Result<(), Refusal> {
+        let read = self.read.borrow();
+        match self.proto.attribute.iter().find(|a| !read.contains(a.name.as_deref().unwrap_or(""))) {
+            Some(unread) => Err(format!("its attribute `{}` is not known here", name_of(unread)).into()),
+            None => Ok(()),
+        }
+    }
+
+    // Inputs.
+
+    pub fn input(&self, i: usize) -> Result<Tensor, Refusal> {
+        self.optional(i).ok_or_else(|| format!("input {i} is missing").into())
+    }
+
+    pub fn optional(&self, i: usize) -> Option<Tensor> {
+        self.inputs.get(i).copied().flatten()
+    }
+
+    pub fn shape(&self, i: usize) -> Result<Vec<Dim>, Refusal> {
+        let t = self.input(i)?;
+        let shape = self.e.graph().shape(t).map(<[Dim]>::to_vec);
+        shape.ok_or_else(|| format!("the shape of input {i} is not known").into())
+    }
+
+    /// The integers of an input, which has to be a constant or computed from shapes.
+    pub fn sizes(&self, i: usize) -> Result<Vec<Dim>, Refusal> {
+        let values = self.e.integers(self.input(i)?);
+        values.ok_or_else(|| format!("input {i} is computed when the network runs").into())
+    }
+
+    /// The same, without the batch in it.
+    pub fn integers(&self, i: usize) -> Result<Vec<i64>, Refusal> {
+        let known: Option<Vec<i64>> = self.sizes(i)?.into_iter().map(Dim::known).collect();
+        known.ok_or_else(|| format!("input {i} depends on the batch size").into())
+    }
+
+    /// The one number of an input, which has to be constant.
+    pub fn number(&self, i: usize) -> Result<f64, Refusal> {
+        let graph = self.e.graph();
+        let constant = graph.constant(self.input(i)?).filter(|c| c.len() == 1);
+        let values = constant.and_then(|c| c.to_f64().ok());
+        values.map(|v| v[0]).ok_or_else(|| format!("input {i} is no constant number").into())
+    }
+
+    /// Axes given as an input from some opset on, as an attribute before.
+    pub fn input_or_attribute(
+        &self,
+        i: usize,
+        name: &'static str,
+        input_since: i64,
+    ) -> Result<Option<Vec<i64>>, Refusal> {
+        if self.opset < input_since {
+            return Ok(self.ints(name));
+        }
+        self.optional(i).map(|_| self.integers(i)).transpose()
+    }
+
+    /// Axes counted from the front, ascending.
+    pub fn axes(&self, axes: &[i64], rank: usize) -> Result<Vec<i64>, Refusal> {
+        let mut counted = axes.iter().map(|a| Ok(axis(*a, rank)? as i64)).collect::<Result<Vec<i64>, String>>()?;
+        counted.sort_unstable();
+        counted.dedup();
+        Ok(counted)
+    }
+
+    // Attributes.
+
+    fn attribute(&self, name: &'static str) -> Option<&'a AttributeProto> {
+        self.read.borrow_mut().insert(name);
+        self.proto.attribute.iter().find(|a| a.name.as_deref() == Some(name))
+    }
+
+    /// Attributes that do not matter for the result of inference.
+    pub fn ignore(&self, names: &[&'static str]) {
+        self.read.borrow_mut().extend(names);
+    }
+
+    pub fn int(&self, name: &'static str) -> Option<i64> {
+        self.attribute(name)?.i
+    }
+
+    pub fn int_or(&self, name: &'static str, default: i64) -> i64 {
+        self.int(name).unwrap_or(default)
+    }
+
+    pub fn float_or(&self, name: &'static str, default: f32) -> f32 {
+        self.attribute(name).and_then(|a| a.f).unwrap_or(default)
+    }
+
+    pub fn ints(&self, name: &'static str) -> Option<Vec<i64>> {
+        self.attribute(name).map(|a| a.ints.clone())
+    }
+
+    pub fn floats(&self, name: &'static str) -> Option<Vec<f32>> {
+        self.attribute(name).map(|a| a.floats.clone())
+    }
+
+    pub fn text_or(&self, name: &'static str, default: &str) -> String {
+        let bytes = self.attribute(name).and_then(|a| a.s.as_ref());
+        bytes.map_or_else(|| default.to_owned(), |b| String::from_utf8_lossy(b).into_owned())
+    }
+
+    pub fn tensor(&self, name: &'static str) -> Result<Option<Constant>, Refusal> {
+        self.attribute(name).map(super::attribute_constant).transpose()
+    }
+}
+
+fn name_of(attribute: &AttributeProto) -> String {
+    crate::text::printable(attribute.name.as_deref().unwrap_or(""))
+}
+
+/// One output.
+pub(super) fn one(t: Tensor) -> Result<Vec<Option<Tensor>>, Refusal> {
+    Ok(vec![Some(t)])
+}

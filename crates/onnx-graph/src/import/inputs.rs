@@ -1,0 +1,166 @@
+//! The graph's inputs, and what the file declares about its tensors.
+
+use std::collections::HashMap;
+
+use super::{ImportOptions, Scope, declared_values};
+use crate::dim::{Dim, Shape, show_shape};
+use crate::dtype::DataType;
+use crate::graph::Graph;
+use crate::model::ModelError;
+use crate::ops::Signature;
+use crate::proto::{DimensionValue, GraphProto, ValueInfoProto, type_proto};
+use crate::text::printable;
+
+/// Height and width where nothing says otherwise.
+const DEFAULT_SIZE: (usize, usize) = (224, 224);
+
+/// Declared types and shapes by tensor name, with the symbols read as batch where they are the inputs' batch.
+pub(super) struct Declared(HashMap<String, (Option<DataType>, Option<Vec<Option<Dim>>>)>);
+
+impl Declared {
+    /// What is declared for a tensor; the shape only where every size is known.
+    pub fn signature(&self, name: &str) -> Option<Signature> {
+        let (dtype, dims) = self.0.get(name)?;
+        let shape = dims.as_ref().and_then(|dims| dims.iter().copied().collect());
+        Some(Signature { dtype: *dtype, shape })
+    }
+}
+
+/// Adds the inputs that have no initializer to the graph.
+pub(super) fn declare(
+    file: &GraphProto,
+    options: &ImportOptions,
+    graph: &mut Graph,
+    notes: &mut Vec<String>,
+) -> Result<Declared, ModelError> {
+    let mut batch_symbol = None;
+    for input in &file.input {
+        let name = input.name.as_deref().unwrap_or("");
+        if file.initializer.iter().any(|i| i.name.as_deref() == Some(name)) {
+            continue;
+        }
+        let (dtype, dims) = declaration(input);
+        let dtype = dtype.ok_or_else(|| ModelError::Input {
+            input: printable(name),
+            what: "no tensor of a known element type".to_owned(),
+        })?;
+        if batch_symbol.is_none() {
+            batch_symbol = dims.as_ref().and_then(|d| symbol(d.first()?)).map(str::to_owned);
+        }
+        let shape = input_shape(name, dims.as_deref(), batch_symbol.as_deref(), options, notes);
+        graph.add_input(name, dtype, shape);
+    }
+    if graph.inputs.is_empty() {
+        return Err(ModelError::NoInput);
+    }
+    let batch = graph.inputs.iter().filter_map(|t| graph.shape(*t)?.first().copied()).find(|d| d.is_symbolic());
+    let read = |v: &ValueInfoProto| {
+        let (dtype, dims) = declaration(v);
+        let dims = dims.map(|dims| {
+            dims.iter()
+                .map(|d| match d {
+                    Some(DimensionValue::DimValue(size)) if *size > 0 => Some(Dim::new(*size)),
+                    Some(DimensionValue::DimParam(s)) if Some(s.as_str()) == batch_symbol.as_deref() => batch,
+                    _ => None,
+                })
+                .collect()
+        });
+        (dtype, dims)
+    };
+    let declared = declared_values(file).map(|(name, v)| (name.to_owned(), read(v))).collect();
+    Ok(Declared(declared))
+}
+
+fn symbol(dim: &Option<DimensionValue>) -> Option<&str> {
+    match dim {
+        Some(DimensionValue::DimParam(symbol)) if !symbol.is_empty() => Some(symbol),
+        _ => None,
+    }
+}
+
+fn declaration(value: &ValueInfoProto) -> (Option<DataType>, Option<Vec<Option<DimensionValue>>>) {
+    let Some(type_proto::Value::TensorType(tensor)) = value.r#type.as_ref().and_then(|t| t.value.as_ref()) else {
+        return (None, None);
+    };
+    let dims = tensor.shape.as_ref().map(|s| s.dim.iter().map(|d| d.value.clone()).collect());
+    (tensor.elem_type.and_then(DataType::from_number), dims)
+}
+
+/// The shape of an input: the first axis is the batch where it is open, open heights and widths are fixed.
+fn input_shape(
+    name: &str,
+    dims: Option<&[Option<DimensionValue>]>,
+    batch_symbol: Option<&str>,
+    options: &ImportOptions,
+    notes: &mut Vec<String>,
+) -> Shape {
+    let name = printable(name);
+    let batch = options.batch.map_or(Dim::BATCH, Dim::from);
+    let (height, width) = options.input_size.unwrap_or(DEFAULT_SIZE);
+    let sizes = [Dim::from(height), Dim::from(width)];
+    let Some(dims) = dims else {
+        notes.push(format!("input \"{name}\" declares no shape; it is taken as [N,3,{height},{width}]"));
+        return vec![batch, Dim::new(3), sizes[0], sizes[1]];
+    };
+    let fixed = |d: &Option<DimensionValue>| match d {
+        Some(DimensionValue::DimValue(size)) if *size > 0 => Some(Dim::new(*size)),
+        Some(DimensionValue::DimParam(s)) if Some(s.as_str()) == batch_symbol => Some(batch),
+        _ => None,
+    };
+    let channels_last = dims.len() == 4
+        && dims[1].as_ref().and_then(|_| fixed(&dims[1])).is_none_or(|d| d.known() > Some(4))
+        && fixed(&dims[3]).is_some_and(|d| matches!(d.known(), Some(1 | 3 | 4)));
+    let spatial = if channels_last { 1..3 } else { 2..4 };
+    let mut assumed = Vec::new();
+    let shape = dims
+        .iter()
+        .enumerate()
+        .map(|(i, dim)| match (i, fixed(dim)) {
+            (_, Some(size)) if i > 0 || !size.is_symbolic() => size,
+            (0, _) => batch,
+            (i, _) if dims.len() == 4 && spatial.contains(&i) => {
+                let size = sizes[i - spatial.start];
+                assumed.push(format!("{} {size}", if i == spatial.start { "height" } else { "width" }));
+                size
+            }
+            (i, _) => {
+                assumed.push(format!("axis {i} as 3 channels"));
+                Dim::new(3)
+            }
+        })
+        .collect();
+    if !assumed.is_empty() && options.input_size.is_none() {
+        notes.push(format!(
+            "input \"{name}\" leaves its size open; assumed {} (choose with --input-size)",
+            assumed.join(", ")
+        ));
+    }
+    shape
+}
+
+/// Notes where declared and inferred shapes contradict each other. Declared ones are hints: the inferred ones are used.
+pub(super) fn check_declared(
+    file: &GraphProto,
+    declared: &Declared,
+    graph: &Graph,
+    scope: &Scope,
+    notes: &mut Vec<String>,
+) {
+    for (name, _) in declared_values(file) {
+        let (Some(t), Some((_, Some(dims)))) = (scope.get(name), declared.0.get(name)) else { continue };
+        let Some(shape) = graph.shape(*t) else { continue };
+        let contradicts = dims.len() != shape.len()
+            || dims.iter().zip(shape).any(|(d, s)| {
+                d.and_then(Dim::known).zip(s.known()).is_some_and(|(declared, inferred)| declared != inferred)
+            });
+        if contradicts {
+            let shown: Vec<String> = dims.iter().map(|d| d.map_or("?".to_owned(), |d| d.to_string())).collect();
+            notes.push(format!(
+                "the file declares \"{}\" as [{}], its nodes make {}; the latter is used",
+                printable(name),
+                shown.join(","),
+                show_shape(shape)
+            ));
+        }
+    }
+}

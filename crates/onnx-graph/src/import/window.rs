@@ -1,0 +1,113 @@
+//! Conv, ConvTranspose and pooling: kernel, strides, dilations and pads written out, `auto_pad` resolved.
+
+use super::file_node::{FileNode, Refusal, Settle, one};
+use crate::attributes::Attributes;
+use crate::dim::Dim;
+use crate::graph::Tensor;
+use crate::ops::Window;
+
+pub(super) const OPERATORS: &[(&str, Settle)] = &[
+    ("Conv", conv),
+    ("ConvTranspose", conv_transpose),
+    ("MaxPool", max_pool),
+    ("AveragePool", average_pool),
+    ("GlobalAveragePool", global_pool),
+    ("GlobalMaxPool", global_pool),
+];
+
+type Settled = Result<Vec<Option<Tensor>>, Refusal>;
+
+/// `kernel_shape`, `strides`, `dilations` and `pads` of a node over `spatial` axes.
+fn windows(n: &FileNode, kernel: Vec<i64>, extents: &[Dim]) -> Result<Attributes, Refusal> {
+    let spatial = extents.len();
+    let ones = vec![1; spatial];
+    let strides = n.ints("strides").filter(|s| !s.is_empty()).unwrap_or_else(|| ones.clone());
+    let dilations = n.ints("dilations").filter(|d| !d.is_empty()).unwrap_or(ones);
+    let declared = n.ints("pads").filter(|p| !p.is_empty()).unwrap_or_else(|| vec![0; 2 * spatial]);
+    if [kernel.len(), strides.len(), dilations.len()] != [spatial; 3] {
+        return Err(format!("its kernel, strides or dilations do not have {spatial} entries").into());
+    }
+    let pads = match n.text_or("auto_pad", "NOTSET").as_str() {
+        "NOTSET" | "" => declared,
+        "VALID" => vec![0; 2 * spatial],
+        same @ ("SAME_UPPER" | "SAME_LOWER") => {
+            let mut pads = vec![0; 2 * spatial];
+            for (i, extent) in extents.iter().enumerate() {
+                let extent = extent.known().ok_or("a spatial axis is not known")?;
+                let w = Window { kernel: kernel[i], stride: strides[i], dilation: dilations[i], pads: (0, 0) };
+                let (less, more) = same_pads(w, extent).ok_or("its strides are not positive")?;
+                (pads[i], pads[spatial + i]) = if same == "SAME_UPPER" { (less, more) } else { (more, less) };
+            }
+            pads
+        }
+        other => return Err(format!("auto_pad {other:?} is not known").into()),
+    };
+    Ok(Attributes::none()
+        .with("kernel_shape", kernel)
+        .with("strides", strides)
+        .with("dilations", dilations)
+        .with("pads", pads))
+}
+
+/// Padding that gives ⌈extent / stride⌉ windows, as two halves, the smaller first.
+fn same_pads(w: Window, extent: i64) -> Option<(i64, i64)> {
+    let steps = extent.checked_add(w.stride - 1)?.checked_div(w.stride).filter(|_| w.stride > 0)? - 1;
+    let span = w.dilation.checked_mul(w.kernel - 1)?.checked_add(1)?;
+    let total = steps.checked_mul(w.stride)?.checked_add(span)?.checked_sub(extent)?.max(0);
+    Some((total / 2, total - total / 2))
+}
+
+fn spatial(n: &FileNode) -> Result<Vec<Dim>, Refusal> {
+    let shape = n.shape(0)?;
+    shape.get(2..).map(<[Dim]>::to_vec).ok_or_else(|| "its input has no channels".into())
+}
+
+fn kernel_of_weights(n: &FileNode) -> Result<Vec<i64>, Refusal> {
+    let weights = n.shape(1)?;
+    let sizes: Option<Vec<i64>> = weights.iter().skip(2).map(|d| d.known()).collect();
+    sizes.ok_or_else(|| "the shape of its weights depends on the batch".into())
+}
+
+fn conv(n: &FileNode) -> Settled {
+    n.ignore(&["kernel_shape"]);
+    let attributes = windows(n, kernel_of_weights(n)?, &spatial(n)?)?.with("group", n.int_or("group", 1));
+    let inputs = [Some(n.input(0)?), Some(n.input(1)?), n.optional(2)];
+    let given = if inputs[2].is_some() { 3 } else { 2 };
+    one(n.e.nodes("Conv", &inputs[..given], attributes)[0])
+}
+
+fn conv_transpose(n: &FileNode) -> Settled {
+    n.ignore(&["kernel_shape"]);
+    let extents = spatial(n)?;
+    if n.ints("output_shape").is_some() || !matches!(n.text_or("auto_pad", "NOTSET").as_str(), "NOTSET" | "VALID") {
+        return Err("padding that follows from an output shape is not supported".into());
+    }
+    let more = n.ints("output_padding").filter(|p| !p.is_empty()).unwrap_or_else(|| vec![0; extents.len()]);
+    let attributes =
+        windows(n, kernel_of_weights(n)?, &extents)?.with("group", n.int_or("group", 1)).with("output_padding", more);
+    let inputs = [Some(n.input(0)?), Some(n.input(1)?), n.optional(2)];
+    let given = if inputs[2].is_some() { 3 } else { 2 };
+    one(n.e.nodes("ConvTranspose", &inputs[..given], attributes)[0])
+}
+
+fn pool(n: &FileNode) -> Result<Attributes, Refusal> {
+    let kernel = n.ints("kernel_shape").ok_or("its attribute `kernel_shape` is missing")?;
+    Ok(windows(n, kernel, &spatial(n)?)?.with("ceil_mode", n.int_or("ceil_mode", 0) != 0))
+}
+
+fn max_pool(n: &FileNode) -> Settled {
+    n.ignore(&["storage_order"]); // It orders the indices, which are not made.
+    let attributes = pool(n)?;
+    let y = n.e.node("MaxPool", &[n.input(0)?], attributes);
+    Ok(vec![Some(y), None])
+}
+
+fn average_pool(n: &FileNode) -> Settled {
+    let attributes = pool(n)?.with("count_include_pad", n.int_or("count_include_pad", 0) != 0);
+    one(n.e.node("AveragePool", &[n.input(0)?], attributes))
+}
+
+fn global_pool(n: &FileNode) -> Settled {
+    let op = if n.op() == "GlobalMaxPool" { "GlobalMaxPool" } else { "GlobalAveragePool" };
+    one(n.e.node(op, &[n.input(0)?], Attributes::none()))
+}

@@ -1,0 +1,261 @@
+//! A model file: its protobuf message, whole, with every weight within reach.
+
+use std::collections::HashSet;
+use std::fs::File;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use prost::Message as _;
+
+use crate::constant::{Constant, ConstantError};
+use crate::dtype::DataType;
+use crate::emit::EmitError;
+use crate::external::{self, ExternalError};
+use crate::proto::{DataLocation, GraphProto, ModelProto, StringStringEntryProto, TensorProto};
+use crate::text::printable;
+
+/// Why a file is no model that we can read. One variant a malformed case.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs)]
+pub enum ModelError {
+    #[error("cannot read {}: {error}", .path.display())]
+    Read { path: PathBuf, error: std::io::Error },
+    #[error("{} is no ONNX model, or damaged: {error}\nhint: was the download or copy complete?", .path.display())]
+    Decode { path: PathBuf, error: prost::DecodeError },
+    #[error("{} holds no graph\nhint: it may be another kind of file; ONNX files usually end in .onnx", .path.display())]
+    NoGraph { path: PathBuf },
+    #[error(
+        "the model uses opset {opset}; opsets {oldest} to {newest} can be read\nhint: convert it with `onnx.version_converter`, or export it anew"
+    )]
+    Opset { opset: i64, oldest: i64, newest: i64 },
+    #[error("the model does not say which opset it uses")]
+    NoOpset,
+    #[error("tensor \"{tensor}\" is read by {reader}, but nothing makes it: no node, input or initializer")]
+    NeverMade { tensor: String, reader: String },
+    #[error("tensor \"{tensor}\" is made twice: by {first} and by {second}")]
+    MadeTwice { tensor: String, first: String, second: String },
+    #[error("initializer \"{tensor}\" stands in the file twice")]
+    InitializerTwice { tensor: String },
+    #[error("the graph has a cycle through {node}")]
+    Cycle { node: String },
+    #[error("local functions call each other too deeply, in `{function}`")]
+    FunctionDepth { function: String },
+    #[error("initializer \"{tensor}\": {error}")]
+    Constant { tensor: String, error: ConstantError },
+    #[error("tensor \"{tensor}\" has element type {number}, which no classifier computes with")]
+    ElementType { tensor: String, number: i32 },
+    #[error("tensor \"{tensor}\" has a negative size in its shape {dims:?}")]
+    NegativeSize { tensor: String, dims: Vec<i64> },
+    #[error("weight \"{tensor}\": {error}")]
+    External { tensor: String, error: ExternalError },
+    #[error("the model has no input to feed\nhint: every input has a default value")]
+    NoInput,
+    #[error("input \"{input}\" is {what}; images come as tensors of 4 axes")]
+    Input { input: String, what: String },
+    #[error("{0}")]
+    Emit(EmitError),
+    #[error("cannot write {}: {error}", .path.display())]
+    Write { path: PathBuf, error: std::io::Error },
+}
+
+/// A model as its file has it: nothing dropped, nothing renamed. Weights are slices of the mapped file (or of the
+/// files beside it), not copies.
+#[derive(Clone, Debug)]
+pub struct Model {
+    proto: ModelProto,
+    path: PathBuf,
+}
+
+impl Model {
+    /// Reads a file, with its external data. The file is mapped: it must not be changed while the model lives.
+    pub fn open(path: impl AsRef<Path>) -> Result<Model, ModelError> {
+        let path = path.as_ref();
+        let bytes = external::map(path).map_err(|error| ModelError::Read { path: path.into(), error })?;
+        Model::read(bytes, path)
+    }
+
+    /// Reads bytes; external data, if any, is looked for beside `path`, which messages also name.
+    pub fn read(bytes: Bytes, path: &Path) -> Result<Model, ModelError> {
+        let proto = ModelProto::decode(bytes).map_err(|error| ModelError::Decode { path: path.into(), error })?;
+        Model::from_proto(proto, path)
+    }
+
+    /// A model made by us.
+    pub fn from_proto(mut proto: ModelProto, path: &Path) -> Result<Model, ModelError> {
+        let graph = proto.graph.as_mut().ok_or_else(|| ModelError::NoGraph { path: path.into() })?;
+        if graph.node.is_empty() && graph.output.is_empty() {
+            return Err(ModelError::NoGraph { path: path.into() });
+        }
+        let mut seen = HashSet::new();
+        for initializer in &graph.initializer {
+            let name = initializer.name.as_deref().unwrap_or("");
+            if !seen.insert(name) {
+                return Err(ModelError::InitializerTwice { tensor: printable(name) });
+            }
+        }
+        let mut files = external::Files::beside(path);
+        for tensor in tensors_mut(graph) {
+            load_external(tensor, &mut files)?;
+        }
+        for function in &mut proto.functions {
+            for tensor in function.node.iter_mut().flat_map(node_tensors_mut) {
+                load_external(tensor, &mut files)?;
+            }
+        }
+        Ok(Model { proto, path: path.into() })
+    }
+
+    /// The message, external data loaded into `raw_data`.
+    pub fn proto(&self) -> &ModelProto {
+        &self.proto
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The graph as the file has it.
+    pub fn graph(&self) -> &GraphProto {
+        self.proto.graph.as_ref().expect("checked when it was read")
+    }
+
+    /// Operator sets by domain.
+    pub fn opsets(&self) -> Vec<(String, i64)> {
+        let import = self.proto.opset_import.iter();
+        import.map(|o| (o.domain.clone().unwrap_or_default(), o.version.unwrap_or(0))).collect()
+    }
+
+    /// Version of the standard operator set; 0 where the file names none.
+    pub fn opset(&self) -> i64 {
+        let standard = |d: &str| d.is_empty() || d == "ai.onnx";
+        self.opsets().iter().filter(|(d, _)| standard(d)).map(|(_, v)| *v).max().unwrap_or(0)
+    }
+
+    /// Writes the model: one file where the format allows that (below 2 GiB), else the weights beside it in
+    /// `{file}.data`. A file appears whole or not at all.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<(), ModelError> {
+        self.save_with_limit(path.as_ref(), LARGEST_MESSAGE)
+    }
+
+    fn save_with_limit(&self, path: &Path, limit: usize) -> Result<(), ModelError> {
+        let failed = |error| ModelError::Write { path: path.into(), error };
+        if self.proto.encoded_len() <= limit {
+            return external::write_whole(path, |file| file.write_all(&self.proto.encode_to_vec())).map_err(failed);
+        }
+        let mut name = path.file_name().unwrap_or_default().to_os_string();
+        name.push(".data");
+        let location = name.to_string_lossy().into_owned();
+        let mut proto = self.proto.clone();
+        let graph = proto.graph.as_mut().expect("checked when it was read");
+        external::write_whole(&path.with_file_name(&location), |file: &mut File| {
+            let mut offset = 0u64;
+            let mut writer = std::io::BufWriter::new(file);
+            for tensor in tensors_mut(graph) {
+                let Some(data) = tensor.raw_data.take_if(|data| data.len() >= 1024) else { continue };
+                let gap = offset.next_multiple_of(4096) - offset;
+                writer.write_all(&vec![0; gap as usize])?;
+                writer.write_all(&data)?;
+                tensor.external_data = entries(&[
+                    ("location", location.clone()),
+                    ("offset", (offset + gap).to_string()),
+                    ("length", data.len().to_string()),
+                ]);
+                tensor.data_location = Some(DataLocation::External as i32);
+                offset += gap + data.len() as u64;
+            }
+            writer.flush()
+        })
+        .map_err(failed)?;
+        external::write_whole(path, |file| file.write_all(&proto.encode_to_vec())).map_err(failed)
+    }
+
+    /// The model as bytes.
+    pub fn to_bytes(&self) -> Bytes {
+        self.proto.encode_to_vec().into()
+    }
+}
+
+/// Protobuf's limit, less room for the message around the weights.
+const LARGEST_MESSAGE: usize = (2 << 30) - (1 << 20);
+
+fn entries(pairs: &[(&str, String)]) -> Vec<StringStringEntryProto> {
+    let entry = |(key, value): &(&str, String)| StringStringEntryProto {
+        key: Some((*key).to_owned()),
+        value: Some(value.clone()),
+    };
+    pairs.iter().map(entry).collect()
+}
+
+/// Every tensor of a graph that may hold data: initializers, and attributes of nodes, subgraphs included.
+fn tensors_mut(graph: &mut GraphProto) -> Vec<&mut TensorProto> {
+    let mut tensors: Vec<&mut TensorProto> = graph.initializer.iter_mut().collect();
+    for sparse in &mut graph.sparse_initializer {
+        tensors.extend(sparse.values.iter_mut().chain(&mut sparse.indices));
+    }
+    tensors.extend(graph.node.iter_mut().flat_map(node_tensors_mut));
+    tensors
+}
+
+fn node_tensors_mut(node: &mut crate::proto::NodeProto) -> Vec<&mut TensorProto> {
+    let mut tensors = Vec::new();
+    for attribute in &mut node.attribute {
+        tensors.extend(attribute.t.iter_mut().chain(&mut attribute.tensors));
+        for graph in attribute.g.iter_mut().chain(&mut attribute.graphs) {
+            tensors.extend(tensors_mut(graph));
+        }
+    }
+    tensors
+}
+
+fn load_external(tensor: &mut TensorProto, files: &mut external::Files) -> Result<(), ModelError> {
+    if tensor.data_location != Some(DataLocation::External as i32) {
+        return Ok(());
+    }
+    let name = printable(tensor.name.as_deref().unwrap_or(""));
+    let (dtype, dims) = signature(tensor)?;
+    let size = dims.iter().try_fold(dtype.size(), |n, d| n.checked_mul(*d));
+    let size =
+        size.ok_or_else(|| ModelError::Constant { tensor: name.clone(), error: ConstantError::TooLarge(dims) })?;
+    let data = files.slice(&tensor.external_data, size);
+    tensor.raw_data = Some(data.map_err(|error| ModelError::External { tensor: name, error })?);
+    tensor.external_data.clear();
+    tensor.data_location = None;
+    Ok(())
+}
+
+fn signature(tensor: &TensorProto) -> Result<(DataType, Vec<usize>), ModelError> {
+    let name = || printable(tensor.name.as_deref().unwrap_or(""));
+    let number = tensor.data_type.unwrap_or(0);
+    let dtype = DataType::from_number(number).ok_or_else(|| ModelError::ElementType { tensor: name(), number })?;
+    let dims = tensor.dims.iter().map(|d| usize::try_from(*d)).collect::<Result<_, _>>();
+    let dims = dims.map_err(|_| ModelError::NegativeSize { tensor: name(), dims: tensor.dims.clone() })?;
+    Ok((dtype, dims))
+}
+
+/// The elements of a file's tensor, whichever field they are in.
+pub(crate) fn constant_of(tensor: &TensorProto) -> Result<Constant, ModelError> {
+    let (dtype, dims) = signature(tensor)?;
+    let data = match &tensor.raw_data {
+        Some(raw) => raw.clone(),
+        None => typed_data(dtype, tensor).into(),
+    };
+    Constant::new(dtype, dims, data)
+        .map_err(|error| ModelError::Constant { tensor: printable(tensor.name.as_deref().unwrap_or("")), error })
+}
+
+/// Little-endian elements from the typed fields; narrow types are kept in `int32_data`.
+fn typed_data(dtype: DataType, tensor: &TensorProto) -> Vec<u8> {
+    let size = dtype.size();
+    let narrow = |values: &[i32]| values.iter().flat_map(|v| v.to_le_bytes().into_iter().take(size)).collect();
+    match dtype {
+        DataType::F32 => tensor.float_data.iter().flat_map(|v| v.to_le_bytes()).collect(),
+        DataType::F64 => tensor.double_data.iter().flat_map(|v| v.to_le_bytes()).collect(),
+        DataType::I64 => tensor.int64_data.iter().flat_map(|v| v.to_le_bytes()).collect(),
+        DataType::U64 | DataType::U32 => {
+            tensor.uint64_data.iter().flat_map(|v| v.to_le_bytes().into_iter().take(size)).collect()
+        }
+        _ => narrow(&tensor.int32_data),
+    }
+}

@@ -1,0 +1,161 @@
+//! The canonical operators: what their attributes are, and the types and shapes of what they make.
+//!
+//! In canonical form every attribute is present and opset-independent, axes are counted from the front, and sizes
+//! that only depend on the batch are attributes rather than inputs. One file per operator family; each header lists
+//! its operators with attributes and shapes.
+
+mod elementwise;
+mod layout;
+mod linear;
+mod normalise;
+mod reduce;
+mod window;
+
+pub use window::{Window, pool_extent};
+
+use crate::attributes::Attributes;
+use crate::dim::{Dim, Shape, show_shape};
+use crate::dtype::DataType;
+use crate::graph::{Graph, Tensor};
+
+/// Type and shape of one output, as far as known.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Signature {
+    /// Element type.
+    pub dtype: Option<DataType>,
+    /// Shape.
+    pub shape: Option<Shape>,
+}
+
+impl Signature {
+    fn new(dtype: Option<DataType>, shape: Shape) -> Signature {
+        Signature { dtype, shape: Some(shape) }
+    }
+
+    /// Nothing is known.
+    pub const UNKNOWN: Signature = Signature { dtype: None, shape: None };
+}
+
+/// Why an operator's inputs do not fit.
+pub type Misfit = String;
+
+type Infer = fn(&Inputs, &Attributes) -> Result<Vec<Signature>, Misfit>;
+
+/// The families, in the order of this folder.
+const FAMILIES: &[&[(&str, Infer)]] = &[
+    elementwise::OPERATORS,
+    layout::OPERATORS,
+    linear::OPERATORS,
+    normalise::OPERATORS,
+    reduce::OPERATORS,
+    window::OPERATORS,
+];
+
+/// Whether this is a canonical operator.
+pub fn is_canonical(op: &str) -> bool {
+    lookup(op).is_some()
+}
+
+/// Every canonical operator's name.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    FAMILIES.iter().copied().flatten().map(|(name, _)| *name)
+}
+
+fn lookup(op: &str) -> Option<Infer> {
+    FAMILIES.iter().copied().flatten().find(|(name, _)| *name == op).map(|(_, infer)| *infer)
+}
+
+/// Types and shapes of the outputs of a canonical operator. Where an input's shape is not known, neither are they.
+pub fn infer(
+    graph: &Graph,
+    op: &str,
+    inputs: &[Option<Tensor>],
+    attributes: &Attributes,
+) -> Result<Vec<Signature>, Misfit> {
+    let infer = lookup(op).ok_or_else(|| format!("`{op}` is not a canonical operator"))?;
+    let inputs = Inputs { graph, inputs };
+    if inputs.inputs.iter().flatten().any(|t| graph.shape(*t).is_none()) {
+        let outputs = if op == "Split" { attributes.ints("split").len() } else { 1 };
+        let dtype = inputs.dtype(0).filter(|_| op != "Cast");
+        return Ok(vec![Signature { dtype, shape: None }; outputs]);
+    }
+    let signatures = infer(&inputs, attributes)?;
+    for signature in &signatures {
+        check_size(signature)?;
+    }
+    Ok(signatures)
+}
+
+/// A tensor beyond this many elements is an attack or a mistake, not an activation.
+const LARGEST: i64 = 1 << 33;
+
+fn check_size(signature: &Signature) -> Result<(), Misfit> {
+    let Some(shape) = &signature.shape else { return Ok(()) };
+    let too_large = || format!("its output would be {}", show_shape(shape));
+    let count = crate::dim::element_count(shape).ok_or_else(too_large)?;
+    if shape.iter().any(|d| d.at(1) < 0) || count.at(1) > LARGEST {
+        return Err(too_large());
+    }
+    Ok(())
+}
+
+/// The inputs of a node, for inference.
+struct Inputs<'a> {
+    graph: &'a Graph,
+    inputs: &'a [Option<Tensor>],
+}
+
+impl Inputs<'_> {
+    fn has(&self, i: usize) -> bool {
+        self.inputs.get(i).is_some_and(Option::is_some)
+    }
+
+    fn len(&self) -> usize {
+        self.inputs.len()
+    }
+
+    fn dtype(&self, i: usize) -> Option<DataType> {
+        self.graph.tensor((*self.inputs.get(i)?)?).dtype
+    }
+
+    fn shape(&self, i: usize) -> Result<&[Dim], Misfit> {
+        let t = self.inputs.get(i).copied().flatten().ok_or_else(|| format!("input {i} is missing"))?;
+        self.graph.shape(t).ok_or_else(|| format!("the shape of input {i} is not known"))
+    }
+
+    fn rank(&self, i: usize, least: usize) -> Result<&[Dim], Misfit> {
+        let shape = self.shape(i)?;
+        if shape.len() < least {
+            return Err(format!("input {i} needs at least {least} axes, it is {}", show_shape(shape)));
+        }
+        Ok(shape)
+    }
+}
+
+/// The value of a dimension that has to be known.
+fn size(dim: Dim, what: &str) -> Result<i64, Misfit> {
+    dim.known().ok_or_else(|| format!("{what} is {dim}, it has to be known"))
+}
+
+/// The shape of two operands broadcast together (numpy's rule).
+pub fn broadcast(a: &[Dim], b: &[Dim]) -> Result<Shape, Misfit> {
+    let one = Dim::new(1);
+    let rank = a.len().max(b.len());
+    let at = |s: &[Dim], i: usize| (i + s.len()).checked_sub(rank).map_or(one, |i| s[i]);
+    (0..rank)
+        .map(|i| match (at(a, i), at(b, i)) {
+            (x, y) if x == y || y == one => Ok(x),
+            (x, y) if x == one => Ok(y),
+            _ => Err(format!("{} and {} do not broadcast", show_shape(a), show_shape(b))),
+        })
+        .collect()
+}
+
+/// An axis counted from the front, whichever way it was given.
+pub fn axis(axis: i64, rank: usize) -> Result<usize, Misfit> {
+    let counted = if axis < 0 { axis.checked_add(rank as i64) } else { Some(axis) };
+    counted
+        .filter(|a| *a >= 0 && *a < rank as i64)
+        .map(|a| a as usize)
+        .ok_or_else(|| format!("axis {axis} is outside a tensor of {rank} axes"))
+}

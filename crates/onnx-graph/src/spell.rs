@@ -1,0 +1,413 @@
+//! A graph as ONNX again: canonical nodes in the form that an opset wants, for one batch size.
+//!
+//! Where opsets differ (axes as attribute or input, …) is known here and nowhere else.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::attributes::Attribute;
+use crate::constant::Constant;
+use crate::dim::Dim;
+use crate::dtype::DataType;
+use crate::graph::{Graph, Known, Node, Tensor};
+use crate::proto::{
+    AttributeProto, AttributeType, Dimension, DimensionValue, GraphProto, ModelProto, NodeProto, OperatorSetIdProto,
+    TensorProto, TensorShapeProto, TypeProto, ValueInfoProto, type_proto,
+};
+use crate::text::printable;
+
+/// How to write a graph.
+#[derive(Clone, Copy, Debug)]
+pub struct Spelling {
+    /// The standard operator set to write in, 13 or newer.
+    pub opset: i64,
+    /// The batch size to fix.
+    pub batch: usize,
+}
+
+impl Spelling {
+    /// The oldest opset from 17 on that says all of this graph: newer where the file's own is, if nodes are carried.
+    pub fn for_graph(graph: &Graph, batch: usize) -> Spelling {
+        let file = graph.opsets.iter().filter(|(d, _)| d.is_empty() || d == "ai.onnx").map(|(_, v)| *v).max();
+        let least = |node: &Node| match &*node.op {
+            _ if node.carried.is_some() => file.unwrap_or(0),
+            "AveragePool" if node.attributes.ints("dilations").iter().any(|d| *d != 1) => 19,
+            _ => 17,
+        };
+        let opset = graph.nodes().iter().map(least).max().unwrap_or(17).max(17);
+        Spelling { opset, batch }
+    }
+}
+
+/// Why a graph cannot be written.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[allow(missing_docs)]
+pub enum SpellError {
+    #[error("\"{tensor}\" would have {elements} elements\nhint: no image classifier needs that; is the file damaged?")]
+    TooLarge { tensor: String, elements: usize },
+    #[error("the size of \"{tensor}\" is {size} for a batch of {batch}")]
+    Size { tensor: String, size: i64, batch: usize },
+}
+
+/// A splat below this many bytes is written out, above it becomes a ConstantOfShape.
+const DENSE_SPLAT: usize = 1 << 20;
+const LARGEST: usize = 1 << 33;
+
+/// Writes what the graph's outputs need.
+pub fn spell(graph: &Graph, spelling: &Spelling) -> Result<ModelProto, SpellError> {
+    let mut writer = Writer {
+        graph,
+        spelling,
+        file: GraphProto::default(),
+        made: HashMap::new(),
+        written: HashSet::new(),
+        count: 0,
+    };
+    writer.file.name = Some("onnxcam".to_owned());
+    for input in &graph.inputs {
+        let value = writer.value_info(*input)?;
+        writer.file.input.push(value);
+    }
+    let needed = graph.needed_for(&graph.outputs);
+    for (node, _) in graph.nodes().iter().zip(needed).filter(|(_, needed)| *needed) {
+        writer.node(node)?;
+    }
+    for output in &graph.outputs {
+        writer.output(*output)?;
+    }
+    let mut opset_import = vec![import("", spelling.opset)];
+    for (domain, version) in graph.opsets.iter().filter(|(d, _)| !d.is_empty() && d != "ai.onnx") {
+        opset_import.push(import(domain, *version));
+    }
+    Ok(ModelProto {
+        ir_version: Some(ir_version(spelling.opset)),
+        producer_name: Some("onnxcam".to_owned()),
+        producer_version: Some(env!("CARGO_PKG_VERSION").to_owned()),
+        opset_import,
+        graph: Some(writer.file),
+        functions: graph.functions.clone(),
+        ..Default::default()
+    })
+}
+
+fn import(domain: &str, version: i64) -> OperatorSetIdProto {
+    OperatorSetIdProto { domain: Some(domain.to_owned()), version: Some(version) }
+}
+
+/// The oldest IR version that may hold an opset (the table in ONNX's `docs/Versioning.md`).
+fn ir_version(opset: i64) -> i64 {
+    match opset {
+        ..=18 => 8,
+        19..=20 => 9,
+        21..=22 => 10,
+        23 => 11,
+        24 => 12,
+        25 => 13,
+        _ => 14,
+    }
+}
+
+struct Writer<'g> {
+    graph: &'g Graph,
+    spelling: &'g Spelling,
+    file: GraphProto,
+    /// Constants that spelling adds, by content, so that each stands once.
+    made: HashMap<Vec<i64>, String>,
+    written: HashSet<Tensor>,
+    count: usize,
+}
+
+impl Writer<'_> {
+    fn name(&self, t: Tensor) -> String {
+        self.graph.tensor(t).name.to_string()
+    }
+
+    fn fresh(&mut self, stem: &str) -> String {
+        loop {
+            self.count += 1;
+            let name = format!("{}spelled.{stem}{}", crate::PREFIX, self.count);
+            if self.graph.find(&name).is_none() {
+                return name;
+            }
+        }
+    }
+
+    fn size(&self, dim: Dim, tensor: &str) -> Result<i64, SpellError> {
+        let size = dim.at(self.spelling.batch);
+        if size < 0 {
+            return Err(SpellError::Size { tensor: printable(tensor), size, batch: self.spelling.batch });
+        }
+        Ok(size)
+    }
+
+    fn value_info(&self, t: Tensor) -> Result<ValueInfoProto, SpellError> {
+        let info = self.graph.tensor(t);
+        let shape = match &info.shape {
+            None => None,
+            Some(shape) => {
+                let size = |d: &Dim| {
+                    let size = DimensionValue::DimValue(self.size(*d, &info.name)?);
+                    Ok(Dimension { value: Some(size), denotation: None })
+                };
+                Some(TensorShapeProto { dim: shape.iter().map(size).collect::<Result<_, _>>()? })
+            }
+        };
+        let tensor = type_proto::Tensor { elem_type: info.dtype.map(|t| t as i32), shape };
+        let known = info.dtype.is_some();
+        Ok(ValueInfoProto {
+            name: Some(info.name.to_string()),
+            r#type: known.then(|| TypeProto { value: Some(type_proto::Value::TensorType(tensor)), denotation: None }),
+            ..Default::default()
+        })
+    }
+
+    /// An output of the graph; one that is an input or a constant goes through Identity.
+    fn output(&mut self, t: Tensor) -> Result<(), SpellError> {
+        let mut value = self.value_info(t)?;
+        if self.graph.producer_index(t).is_none() {
+            let name = self.fresh("output");
+            let input = self.input(t)?;
+            self.push("Identity", vec![input], vec![name.clone()], vec![]);
+            value.name = Some(name);
+        }
+        self.file.output.push(value);
+        Ok(())
+    }
+
+    /// The name of a tensor, its value written where it is a constant.
+    fn input(&mut self, t: Tensor) -> Result<String, SpellError> {
+        let name = self.name(t);
+        let Some(known) = &self.graph.tensor(t).known else { return Ok(name) };
+        if self.graph.producer_index(t).is_some() || !self.written.insert(t) {
+            return Ok(name);
+        }
+        match known {
+            Known::Constant(constant) => self.constant(&name, constant)?,
+            Known::Dims(dims) => {
+                let values: Vec<i64> = dims.iter().map(|d| d.at(self.spelling.batch)).collect();
+                let shape = self.graph.shape(t).unwrap_or_default();
+                let shape: Vec<usize> = shape.iter().map(|d| d.at(self.spelling.batch) as usize).collect();
+                let dtype = self.graph.tensor(t).dtype.unwrap_or(DataType::I64);
+                let constant = Constant::integers(dtype, &shape, &values);
+                self.constant(&name, &constant.unwrap_or_else(|| Constant::i64s(&shape, &values)))?;
+            }
+        }
+        Ok(name)
+    }
+
+    fn constant(&mut self, name: &str, constant: &Constant) -> Result<(), SpellError> {
+        if constant.len() > LARGEST {
+            return Err(SpellError::TooLarge { tensor: printable(name), elements: constant.len() });
+        }
+        let dense = constant.as_splat().is_none() || constant.len() * constant.dtype().size() <= DENSE_SPLAT;
+        match constant.bytes() {
+            Ok(bytes) if dense => self.file.initializer.push(TensorProto {
+                dims: constant.dims().iter().map(|d| *d as i64).collect(),
+                data_type: Some(constant.dtype() as i32),
+                name: Some(name.to_owned()),
+                raw_data: Some(bytes),
+                ..Default::default()
+            }),
+            _ => {
+                let shape: Vec<i64> = constant.dims().iter().map(|d| *d as i64).collect();
+                let shape = self.integers(&shape);
+                let element = constant.as_splat().and_then(|one| one.bytes().ok()).unwrap_or_default();
+                let value = TensorProto {
+                    dims: vec![1],
+                    data_type: Some(constant.dtype() as i32),
+                    raw_data: Some(element),
+                    ..Default::default()
+                };
+                let value = AttributeProto {
+                    name: Some("value".to_owned()),
+                    r#type: Some(AttributeType::Tensor as i32),
+                    t: Some(value),
+                    ..Default::default()
+                };
+                self.push("ConstantOfShape", vec![shape], vec![name.to_owned()], vec![value]);
+            }
+        }
+        Ok(())
+    }
+
+    /// A constant of int64s with one axis.
+    fn integers(&mut self, values: &[i64]) -> String {
+        if let Some(name) = self.made.get(values) {
+            return name.clone();
+        }
+        let name = self.fresh("i");
+        self.made.insert(values.to_vec(), name.clone());
+        self.file.initializer.push(TensorProto {
+            dims: vec![values.len() as i64],
+            data_type: Some(DataType::I64 as i32),
+            name: Some(name.clone()),
+            raw_data: Some(values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>().into()),
+            ..Default::default()
+        });
+        name
+    }
+
+    /// A constant scalar of a tensor's element type.
+    fn scalar(&mut self, value: f32, like: Tensor) -> String {
+        let dtype = self.graph.tensor(like).dtype.unwrap_or(DataType::F32);
+        let constant = Constant::floats(dtype, &[], &[f64::from(value)])
+            .or_else(|| Constant::integers(dtype, &[], &[value as i64]));
+        let name = self.fresh("c");
+        self.file.initializer.push(TensorProto {
+            data_type: Some(dtype as i32),
+            name: Some(name.clone()),
+            raw_data: constant.and_then(|c| c.bytes().ok()),
+            ..Default::default()
+        });
+        name
+    }
+
+    fn push(&mut self, op: &str, input: Vec<String>, output: Vec<String>, attribute: Vec<AttributeProto>) {
+        self.file.node.push(NodeProto { op_type: Some(op.to_owned()), input, output, attribute, ..Default::default() });
+    }
+
+    fn node(&mut self, node: &Node) -> Result<(), SpellError> {
+        let mut inputs = Vec::with_capacity(node.inputs.len());
+        for input in &node.inputs {
+            inputs.push(input.map_or(Ok(String::new()), |t| self.input(t))?);
+        }
+        let outputs: Vec<String> = node.outputs.iter().map(|t| t.map_or(String::new(), |t| self.name(t))).collect();
+        if let Some(carried) = &node.carried {
+            self.file.node.push(NodeProto {
+                name: Some(node.name.clone()),
+                op_type: Some(node.op.to_string()),
+                domain: Some(carried.domain.clone()),
+                overload: Some(carried.overload.clone()).filter(|o| !o.is_empty()),
+                input: inputs,
+                output: outputs,
+                attribute: carried.attributes.clone(),
+                ..Default::default()
+            });
+            return Ok(());
+        }
+        let first = self.file.node.len();
+        self.canonical(node, inputs, outputs)?;
+        if let Some(written) = self.file.node[first..].last_mut() {
+            written.name = Some(node.name.clone()).filter(|n| !n.is_empty());
+        }
+        Ok(())
+    }
+
+    fn canonical(&mut self, node: &Node, mut inputs: Vec<String>, outputs: Vec<String>) -> Result<(), SpellError> {
+        let a = &node.attributes;
+        let x = node.inputs.first().copied().flatten();
+        let mut left_out: &[&str] = &[];
+        match &*node.op {
+            "Reshape" | "Expand" => {
+                let shape: Result<Vec<i64>, _> = a.dims("shape").iter().map(|d| self.size(*d, &outputs[0])).collect();
+                inputs.push(self.integers(&shape?));
+                left_out = &["shape"];
+            }
+            "Clip" => {
+                let like = x.expect("Clip has an input");
+                let (min, max) = (a.float("min"), a.float("max"));
+                inputs.push(if min == f32::NEG_INFINITY { String::new() } else { self.scalar(min, like) });
+                if max != f32::INFINITY {
+                    inputs.push(self.scalar(max, like));
+                }
+                left_out = &["min", "max"];
+            }
+            "Slice" => {
+                let (starts, counts, steps) = (a.ints("starts"), a.ints("counts"), a.ints("steps"));
+                let ends: Vec<i64> = (0..starts.len()).map(|i| end(starts[i], steps[i], counts[i])).collect();
+                for list in [starts, &ends, a.ints("axes"), steps] {
+                    inputs.push(self.integers(list));
+                }
+                left_out = &["axes", "starts", "steps", "counts"];
+            }
+            "Pad" => {
+                inputs.push(self.integers(a.ints("pads")));
+                if a.text("mode") == "constant" {
+                    inputs.push(self.scalar(a.float("value"), x.expect("Pad has an input")));
+                }
+                left_out = &["pads", "value"];
+            }
+            "Split" => {
+                inputs.push(self.integers(a.ints("split")));
+                left_out = &["split"];
+            }
+            "Tile" => {
+                inputs.push(self.integers(a.ints("repeats")));
+                left_out = &["repeats"];
+            }
+            op if op.starts_with("Reduce") && (op == "ReduceSum" || self.spelling.opset >= 18) => {
+                inputs.push(self.integers(a.ints("axes")));
+                left_out = &["axes"];
+            }
+            "AveragePool" if self.spelling.opset < 19 => left_out = &["dilations"],
+            "Swish" if self.spelling.opset < 24 => {
+                return Ok(self.swish(a.float("alpha"), x.expect("Swish has an input"), inputs, outputs));
+            }
+            "ArgMax" => return Ok(self.first_maximum(node, inputs, outputs)),
+            _ => {}
+        }
+        let attributes = a.iter().filter(|(name, _)| !left_out.contains(name)).filter_map(attribute).collect();
+        self.push(&node.op, inputs, outputs, attributes);
+        Ok(())
+    }
+
+    /// x · sigmoid(αx), for opsets without Swish.
+    fn swish(&mut self, alpha: f32, like: Tensor, inputs: Vec<String>, outputs: Vec<String>) {
+        let x = inputs[0].clone();
+        let scaled = if alpha == 1.0 {
+            x.clone()
+        } else {
+            let (name, factor) = (self.fresh("swish"), self.scalar(alpha, like));
+            self.push("Mul", vec![x.clone(), factor], vec![name.clone()], vec![]);
+            name
+        };
+        let gate = self.fresh("swish");
+        self.push("Sigmoid", vec![scaled], vec![gate.clone()], vec![]);
+        self.push("Mul", vec![x, gate], outputs, vec![]);
+    }
+
+    /// ArgMax through TopK: of equal maxima rten's ArgMax takes the last one, its TopK the first, as the standard has it.
+    fn first_maximum(&mut self, node: &Node, inputs: Vec<String>, outputs: Vec<String>) {
+        let one = self.integers(&[1]);
+        let (values, kept) = (self.fresh("top"), self.fresh("top"));
+        let axis = node.attributes.int("axis");
+        let flat = !node.attributes.flag("keepdims");
+        let index = if flat { kept } else { outputs[0].clone() };
+        let axis_attribute = attribute(("axis", &Attribute::Int(axis))).into_iter().collect();
+        self.push("TopK", vec![inputs[0].clone(), one], vec![values, index.clone()], axis_attribute);
+        if flat {
+            let axes = self.integers(&[axis]);
+            self.push("Squeeze", vec![index, axes], outputs, vec![]);
+        }
+    }
+}
+
+/// Where a slice of `count` elements ends; below zero there is no such index, so one far outside.
+fn end(start: i64, step: i64, count: i64) -> i64 {
+    let end = start + step * count;
+    if end < 0 { i64::from(i32::MIN) } else { end }
+}
+
+fn attribute((name, value): (&'static str, &Attribute)) -> Option<AttributeProto> {
+    let mut proto = AttributeProto { name: Some(name.to_owned()), ..Default::default() };
+    let kind = match value {
+        Attribute::Int(i) => {
+            proto.i = Some(*i);
+            AttributeType::Int
+        }
+        Attribute::Float(f) => {
+            proto.f = Some(*f);
+            AttributeType::Float
+        }
+        Attribute::Text(s) => {
+            proto.s = Some(s.clone().into());
+            AttributeType::String
+        }
+        Attribute::Ints(ints) => {
+            proto.ints = ints.clone();
+            AttributeType::Ints
+        }
+        Attribute::Dims(_) => return None, // Always an input, written above.
+    };
+    proto.r#type = Some(kind as i32);
+    Some(proto)
+}
