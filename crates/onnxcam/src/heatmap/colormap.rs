@@ -54,11 +54,7 @@ impl Colormap {
 
     /// The colour of `value`, which is held to 0..=1; NaN counts as 0.
     pub fn colour(self, value: f32) -> [u8; 3] {
-        let value = if value > 0.0 {
-            f64::from(value.min(1.0))
-        } else {
-            0.0
-        };
+        let value = if value > 0.0 { f64::from(value.min(1.0)) } else { 0.0 };
         let gradient = match self {
             Colormap::Jet => return jet(value),
             Colormap::Grey => return [byte(value); 3],
@@ -80,36 +76,14 @@ impl Colormap {
 
 /// Matplotlib's jet: each channel rises, stays at 1, and falls, between these corners.
 fn jet(value: f64) -> [u8; 3] {
-    const RED: &[(f64, f64)] = &[
-        (0.0, 0.0),
-        (0.35, 0.0),
-        (0.66, 1.0),
-        (0.89, 1.0),
-        (1.0, 0.5),
-    ];
-    const GREEN: &[(f64, f64)] = &[
-        (0.0, 0.0),
-        (0.125, 0.0),
-        (0.375, 1.0),
-        (0.64, 1.0),
-        (0.91, 0.0),
-        (1.0, 0.0),
-    ];
-    const BLUE: &[(f64, f64)] = &[
-        (0.0, 0.5),
-        (0.11, 1.0),
-        (0.34, 1.0),
-        (0.65, 0.0),
-        (1.0, 0.0),
-    ];
+    const RED: &[(f64, f64)] = &[(0.0, 0.0), (0.35, 0.0), (0.66, 1.0), (0.89, 1.0), (1.0, 0.5)];
+    const GREEN: &[(f64, f64)] = &[(0.0, 0.0), (0.125, 0.0), (0.375, 1.0), (0.64, 1.0), (0.91, 0.0), (1.0, 0.0)];
+    const BLUE: &[(f64, f64)] = &[(0.0, 0.5), (0.11, 1.0), (0.34, 1.0), (0.65, 0.0), (1.0, 0.0)];
     [RED, GREEN, BLUE].map(|corners| byte(between(corners, value)))
 }
 
 fn between(corners: &[(f64, f64)], x: f64) -> f64 {
-    let piece = corners
-        .windows(2)
-        .find(|pair| x <= pair[1].0)
-        .unwrap_or(&corners[corners.len() - 2..]);
+    let piece = corners.windows(2).find(|pair| x <= pair[1].0).unwrap_or(&corners[corners.len() - 2..]);
     let ((x0, y0), (x1, y1)) = (piece[0], piece[1]);
     y0 + (y1 - y0) * (x - x0) / (x1 - x0)
 }
@@ -128,14 +102,8 @@ impl FromStr for Colormap {
     type Err = UnknownName;
 
     fn from_str(text: &str) -> Result<Colormap, UnknownName> {
-        let text = if text.eq_ignore_ascii_case("gray") {
-            "grey"
-        } else {
-            text
-        };
-        let known = Colormap::ALL
-            .into_iter()
-            .find(|map| map.name().eq_ignore_ascii_case(text));
+        let text = if text.eq_ignore_ascii_case("gray") { "grey" } else { text };
+        let known = Colormap::ALL.into_iter().find(|map| map.name().eq_ignore_ascii_case(text));
         known.ok_or_else(|| UnknownName::new("colour map", text, Colormap::ALL.map(Colormap::name)))
     }
 }
@@ -171,9 +139,6 @@ mod tests {
     #[test]
     fn an_unknown_name_lists_the_others() {
         let error = "hot".parse::<Colormap>().unwrap_err().to_string();
-        assert!(
-            error.contains("\"hot\"") && error.contains("turbo, jet, viridis"),
-            "{error}"
-        );
+        assert!(error.contains("\"hot\"") && error.contains("turbo, jet, viridis"), "{error}");
     }
 }

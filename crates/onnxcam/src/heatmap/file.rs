@@ -12,10 +12,7 @@ use super::HeatmapError;
 /// # Errors
 /// [`HeatmapError::Write`].
 pub fn replace_file(path: &Path, bytes: &[u8]) -> Result<(), HeatmapError> {
-    let failed = |source| HeatmapError::Write {
-        path: path.to_owned(),
-        source,
-    };
+    let failed = |source| HeatmapError::Write { path: path.to_owned(), source };
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
@@ -33,10 +30,7 @@ pub fn replace_file(path: &Path, bytes: &[u8]) -> Result<(), HeatmapError> {
 
 /// Opens a regular file; its length beside it.
 pub(super) fn open(path: &Path) -> Result<(fs::File, u64), HeatmapError> {
-    let failed = |source| HeatmapError::Read {
-        path: path.to_owned(),
-        source,
-    };
+    let failed = |source| HeatmapError::Read { path: path.to_owned(), source };
     let meta = fs::metadata(path).map_err(failed)?;
     if !meta.is_file() {
         return Err(failed(std::io::Error::other("it is not a regular file")));

@@ -80,10 +80,7 @@ impl Flatness {
             return Flatness::NotFinite;
         }
         let positive = || raw.iter().map(|v| v.max(0.0));
-        let (low, high) = (
-            positive().fold(f32::INFINITY, f32::min),
-            positive().fold(0.0, f32::max),
-        );
+        let (low, high) = (positive().fold(f32::INFINITY, f32::min), positive().fold(0.0, f32::max));
         if high == 0.0 {
             Flatness::Zero
         } else if high - low <= ROUNDING * high {

@@ -23,8 +23,7 @@ const MAX_AXES: usize = 64;
 /// [`HeatmapError::Write`].
 pub fn write_npy(path: &Path, array: &Array2<f32>) -> Result<(), HeatmapError> {
     let (rows, columns) = array.dim();
-    let header =
-        format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({rows}, {columns}), }}");
+    let header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({rows}, {columns}), }}");
     let prefix = MAGIC.len() + 4;
     let length = (prefix + header.len() + 1).next_multiple_of(64) - prefix;
     let mut bytes = Vec::with_capacity(prefix + length + 4 * array.len());
@@ -44,14 +43,8 @@ pub fn write_npy(path: &Path, array: &Array2<f32>) -> Result<(), HeatmapError> {
 /// allocated before the header agrees with the file's length.
 pub fn read_npy(path: &Path) -> Result<ArrayD<f32>, HeatmapError> {
     let (mut file, length) = file::open(path)?;
-    let failed = |source| HeatmapError::Read {
-        path: path.to_owned(),
-        source,
-    };
-    let not_npy = |detail: &str| HeatmapError::NotNpy {
-        path: path.to_owned(),
-        detail: detail.to_owned(),
-    };
+    let failed = |source| HeatmapError::Read { path: path.to_owned(), source };
+    let not_npy = |detail: &str| HeatmapError::NotNpy { path: path.to_owned(), detail: detail.to_owned() };
 
     let mut start = [0; 8];
     if length < 12 {
@@ -80,56 +73,27 @@ pub fn read_npy(path: &Path) -> Result<ArrayD<f32>, HeatmapError> {
     let mut header = vec![0; header_length as usize];
     file.read_exact(&mut header).map_err(failed)?;
     let header = String::from_utf8(header).map_err(|_| not_npy("its header is not text"))?;
-    let header =
-        Header::parse(&header).ok_or_else(|| not_npy("its header cannot be understood"))?;
+    let header = Header::parse(&header).ok_or_else(|| not_npy("its header cannot be understood"))?;
     if header.descr != "'<f4'" {
-        return Err(HeatmapError::NpyType {
-            path: path.to_owned(),
-            found: printable(&header.descr),
-        });
+        return Err(HeatmapError::NpyType { path: path.to_owned(), found: printable(&header.descr) });
     }
 
     let found = length - before - u64::from(header_length);
     // Saturates far above any file's length.
-    let needed = header
-        .shape
-        .iter()
-        .fold(4u128, |bytes, &n| bytes.saturating_mul(n as u128));
+    let needed = header.shape.iter().fold(4u128, |bytes, &n| bytes.saturating_mul(n as u128));
     if needed != u128::from(found) {
-        return Err(HeatmapError::NpyLength {
-            path: path.to_owned(),
-            shape: header.shape,
-            needed,
-            found,
-        });
+        return Err(HeatmapError::NpyLength { path: path.to_owned(), shape: header.shape, needed, found });
     }
     let mut bytes = Vec::with_capacity(found as usize);
     file.take(found).read_to_end(&mut bytes).map_err(failed)?;
-    let values = bytes
-        .chunks_exact(4)
-        .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
-        .collect();
+    let values = bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
     let shape = IxDyn(&header.shape).set_f(header.fortran_order);
-    let array =
-        ArrayD::from_shape_vec(shape, values).map_err(|error| not_npy(&error.to_string()))?;
-    Ok(if header.fortran_order {
-        array.as_standard_layout().into_owned()
-    } else {
-        array
-    })
+    let array = ArrayD::from_shape_vec(shape, values).map_err(|error| not_npy(&error.to_string()))?;
+    Ok(if header.fortran_order { array.as_standard_layout().into_owned() } else { array })
 }
 
 fn printable(text: &str) -> String {
-    text.chars()
-        .map(|c| {
-            if c.is_control() {
-                char::REPLACEMENT_CHARACTER
-            } else {
-                c
-            }
-        })
-        .take(80)
-        .collect()
+    text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).take(80).collect()
 }
 
 /// The three entries of the dictionary.
@@ -157,11 +121,7 @@ impl Header {
             }
             rest = after.trim();
         }
-        Some(Header {
-            descr: descr?,
-            fortran_order: fortran_order?,
-            shape: shape?,
-        })
+        Some(Header { descr: descr?, fortran_order: fortran_order?, shape: shape? })
     }
 }
 
@@ -193,9 +153,6 @@ fn parse_shape(text: &str) -> Option<Vec<usize>> {
     if inner.is_empty() {
         return Some(Vec::new());
     }
-    let axes: Vec<usize> = inner
-        .split(',')
-        .map(|n| n.trim().parse().ok())
-        .collect::<Option<_>>()?;
+    let axes: Vec<usize> = inner.split(',').map(|n| n.trim().parse().ok()).collect::<Option<_>>()?;
     (axes.len() <= MAX_AXES).then_some(axes)
 }

@@ -37,14 +37,10 @@ pub fn panel(picture: &Picture, columns: &[PanelColumn]) -> RgbImage {
     let cell = (shown.0.max(NARROWEST), shown.1);
     let pair = 2 * cell.0 + GAP;
 
-    let file = Path::new(picture.name())
-        .file_name()
-        .map(|name| name.to_string_lossy().into_owned());
+    let file = Path::new(picture.name()).file_name().map(|name| name.to_string_lossy().into_owned());
     let title = setter.wrap(&file.unwrap_or_default(), cell.0 as f32, LINES);
-    let captions: Vec<Vec<String>> = columns
-        .iter()
-        .map(|column| setter.wrap(&column.caption, pair as f32, LINES))
-        .collect();
+    let captions: Vec<Vec<String>> =
+        columns.iter().map(|column| setter.wrap(&column.caption, pair as f32, LINES)).collect();
 
     // Per row: where its pictures begin, below its longest caption.
     let mut tops = Vec::new();
@@ -88,11 +84,7 @@ pub fn panel(picture: &Picture, columns: &[PanelColumn]) -> RgbImage {
 /// `size` made to fit a cell, proportions kept, no side below one pixel.
 fn fitted((width, height): (u32, u32)) -> (u32, u32) {
     let longer = width.max(height).max(1);
-    let side = |length: u32| {
-        (f64::from(length) * f64::from(CELL) / f64::from(longer))
-            .round()
-            .max(1.0) as u32
-    };
+    let side = |length: u32| (f64::from(length) * f64::from(CELL) / f64::from(longer)).round().max(1.0) as u32;
     (side(width), side(height))
 }
 
@@ -101,11 +93,7 @@ fn scaled(image: &RgbImage, size: (u32, u32)) -> RgbImage {
     if image.width() == 0 || image.height() == 0 {
         return RgbImage::new(0, 0);
     }
-    let filter = if size.0 >= 2 * image.width() {
-        Filter::Box
-    } else {
-        Filter::Bicubic
-    };
+    let filter = if size.0 >= 2 * image.width() { Filter::Box } else { Filter::Bicubic };
     resize(image, size, filter)
 }
 
@@ -118,21 +106,14 @@ mod tests {
     }
 
     fn column(size: (u32, u32), caption: &str) -> PanelColumn {
-        PanelColumn {
-            caption: caption.to_owned(),
-            heatmap: plain(size, 100),
-            overlay: plain(size, 150),
-        }
+        PanelColumn { caption: caption.to_owned(), heatmap: plain(size, 100), overlay: plain(size, 150) }
     }
 
     /// Captions take the same ink whether the picture has 4 pixels or a million.
     #[test]
     fn captions_do_not_shrink_with_the_picture() {
         let ink = |size: (u32, u32)| {
-            let out = panel(
-                &Picture::from_rgb(plain(size, 200), "a.png"),
-                &[column(size, "Grad-CAM\n281 tabby 41 %")],
-            );
+            let out = panel(&Picture::from_rgb(plain(size, 200), "a.png"), &[column(size, "Grad-CAM\n281 tabby 41 %")]);
             let dark = out.pixels().filter(|p| p.0[0] < 90).count();
             (out.dimensions(), dark)
         };
@@ -146,20 +127,13 @@ mod tests {
     #[test]
     fn shows_every_image_once() {
         let size = (60, 40);
-        let columns = [
-            column(size, "one"),
-            column(size, "two\nlines"),
-            column(size, ""),
-        ];
+        let columns = [column(size, "one"), column(size, "two\nlines"), column(size, "")];
         let out = panel(&Picture::from_rgb(plain(size, 200), "a.png"), &columns);
         let area = (fitted(size).0 * fitted(size).1) as usize;
         for (level, times) in [(200, 1), (100, 3), (150, 3)] {
             // Letters have grey edges of any level, hence the small excess.
             let found = out.pixels().filter(|p| p.0 == [level; 3]).count();
-            assert!(
-                (times * area..times * area + 60).contains(&found),
-                "{level}: {found}"
-            );
+            assert!((times * area..times * area + 60).contains(&found), "{level}: {found}");
         }
     }
 
@@ -169,14 +143,7 @@ mod tests {
         for size in [(1, 1), (1, 5000), (5000, 1), (0, 0)] {
             for caption in ["", "\n\n", "호랑이 🐯 \u{202E}Ж\u{0}", &long] {
                 let picture = Picture::from_rgb(plain(size, 9), "folder/\u{1B}[2J.png");
-                let out = panel(
-                    &picture,
-                    &[
-                        column(size, caption),
-                        column(size, caption),
-                        column(size, caption),
-                    ],
-                );
+                let out = panel(&picture, &[column(size, caption), column(size, caption), column(size, caption)]);
                 assert!(out.width() < 2100 && out.height() < 1500, "{size:?}");
                 panel(&picture, &[]);
             }

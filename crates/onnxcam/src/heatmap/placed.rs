@@ -23,13 +23,7 @@ impl Placed {
     pub(super) fn new(heatmap: &Heatmap, placement: &Placement) -> Placed {
         let (columns, rows) = placement.seen();
         let shape = (rows.len(), columns.len());
-        let mut placed = Placed {
-            size: placement.original(),
-            columns,
-            rows,
-            seen: Array2::zeros(shape),
-            empty: true,
-        };
+        let mut placed = Placed { size: placement.original(), columns, rows, seen: Array2::zeros(shape), empty: true };
         if heatmap.flatness() == Flatness::Varies {
             placed.seen = placed.upsample(heatmap.raw(), placement);
             placed.empty = !stretch(&mut placed.seen);
@@ -41,12 +35,7 @@ impl Placed {
     /// centres the outermost cells go on.
     fn upsample(&self, raw: &Array2<f32>, placement: &Placement) -> Array2<f32> {
         let covered = placement.covered();
-        let across = mixes(
-            self.columns.clone(),
-            covered.left,
-            covered.right,
-            raw.ncols(),
-        );
+        let across = mixes(self.columns.clone(), covered.left, covered.right, raw.ncols());
         let down = mixes(self.rows.clone(), covered.top, covered.bottom, raw.nrows());
         let cell = |y: usize, x: usize| raw[(y, x)].max(0.0);
         // Columns first, while there are few rows.
@@ -64,8 +53,7 @@ impl Placed {
     pub fn values(&self) -> Array2<f32> {
         let mut all = Array2::from_elem((self.size.1 as usize, self.size.0 as usize), f32::NAN);
         let part = |range: &Range<u32>| range.start as usize..range.end as usize;
-        all.slice_mut(s![part(&self.rows), part(&self.columns)])
-            .assign(&self.seen);
+        all.slice_mut(s![part(&self.rows), part(&self.columns)]).assign(&self.seen);
         all
     }
 
@@ -91,27 +79,17 @@ impl Placed {
     /// # Errors
     /// [`HeatmapError::Alpha`] for an alpha outside 0..=1, [`HeatmapError::OtherPicture`] for a picture of
     /// another size than the map's.
-    pub fn overlay(
-        &self,
-        picture: &Picture,
-        colormap: Colormap,
-        alpha: f32,
-    ) -> Result<RgbImage, HeatmapError> {
+    pub fn overlay(&self, picture: &Picture, colormap: Colormap, alpha: f32) -> Result<RgbImage, HeatmapError> {
         if !(0.0..=1.0).contains(&alpha) {
             return Err(HeatmapError::Alpha { alpha });
         }
         if picture.size() != self.size {
             let picture_name = picture.name().to_owned();
-            return Err(HeatmapError::OtherPicture {
-                picture: picture_name,
-                placed: self.size,
-                found: picture.size(),
-            });
+            return Err(HeatmapError::OtherPicture { picture: picture_name, placed: self.size, found: picture.size() });
         }
         let table = colormap.table();
         let alpha = if self.empty { 0.0 } else { alpha };
-        let blend =
-            |p: u8, c: u8| (f32::from(p) * (1.0 - alpha) + f32::from(c) * alpha).round() as u8;
+        let blend = |p: u8, c: u8| (f32::from(p) * (1.0 - alpha) + f32::from(c) * alpha).round() as u8;
         Ok(RgbImage::from_fn(self.size.0, self.size.1, |x, y| {
             let Rgb(pixel) = *picture.rgb().get_pixel(x, y);
             match self.value(x, y) {
@@ -127,19 +105,13 @@ impl Placed {
 
     fn value(&self, x: u32, y: u32) -> Option<f32> {
         let inside = self.columns.contains(&x) && self.rows.contains(&y);
-        inside.then(|| {
-            self.seen[(
-                (y - self.rows.start) as usize,
-                (x - self.columns.start) as usize,
-            )]
-        })
+        inside.then(|| self.seen[((y - self.rows.start) as usize, (x - self.columns.start) as usize)])
     }
 
     /// Unseen, but near a pixel that is seen.
     fn on_fence(&self, x: u32, y: u32) -> bool {
         let width = (self.size.0.min(self.size.1) / 300).max(1);
-        let near =
-            |range: &Range<u32>, at: u32| at + width >= range.start && at < range.end + width;
+        let near = |range: &Range<u32>, at: u32| at + width >= range.start && at < range.end + width;
         near(&self.columns, x) && near(&self.rows, y)
     }
 }
@@ -173,30 +145,17 @@ fn mixes(pixels: Range<u32>, from: f64, to: f64, cells: usize) -> Vec<Mix> {
         let at = (f64::from(pixel) + 0.5 - from) / (to - from) * cells as f64 - 0.5;
         let at = at.clamp(0.0, last as f64);
         let low = at as usize;
-        Mix {
-            low,
-            high: (low + 1).min(last),
-            share: (at - low as f64) as f32,
-        }
+        Mix { low, high: (low + 1).min(last), share: (at - low as f64) as f32 }
     };
     pixels.map(mix).collect()
 }
 
 /// Min–max to 0..=1; false, and all 0, where there is nothing to stretch.
 fn stretch(values: &mut Array2<f32>) -> bool {
-    let (low, high) = values
-        .iter()
-        .fold((f32::INFINITY, 0f32), |(low, high), &value| {
-            (low.min(value), high.max(value))
-        });
+    let (low, high) =
+        values.iter().fold((f32::INFINITY, 0f32), |(low, high), &value| (low.min(value), high.max(value)));
     let varies = high - low > ROUNDING * high;
-    values.mapv_inplace(|value| {
-        if varies {
-            (value - low) / (high - low)
-        } else {
-            0.0
-        }
-    });
+    values.mapv_inplace(|value| if varies { (value - low) / (high - low) } else { 0.0 });
     varies
 }
 
@@ -210,9 +169,7 @@ mod tests {
 
     fn noise(width: u32, height: u32) -> Picture {
         let level = |x: u32, y: u32, c: u32| (x * 7 + y * 13 + c * 50 + x * y % 31) as u8;
-        let rgb = RgbImage::from_fn(width, height, |x, y| {
-            Rgb([level(x, y, 0), level(x, y, 1), level(x, y, 2)])
-        });
+        let rgb = RgbImage::from_fn(width, height, |x, y| Rgb([level(x, y, 0), level(x, y, 1), level(x, y, 2)]));
         Picture::from_rgb(rgb, "noise")
     }
 
@@ -241,36 +198,26 @@ mod tests {
         let fits = [
             Fit::ShortSide { side: 64 },
             Fit::ShortSide { side: 40 },
-            Fit::Cover {
-                height: 60,
-                width: 70,
-            },
+            Fit::Cover { height: 60, width: 70 },
             Fit::Stretch,
         ];
         for (width, height) in [(300, 200), (200, 300), (97, 131), (160, 160), (640, 90)] {
             for fit in fits {
                 for (across, down) in [(0.0, 0.0), (-0.08, 0.1), (0.12, -0.05)] {
                     let shorter = f64::from(width.min(height));
-                    let spot = (
-                        f64::from(width) / 2.0 + across * shorter,
-                        f64::from(height) / 2.0 + down * shorter,
-                    );
+                    let spot = (f64::from(width) / 2.0 + across * shorter, f64::from(height) / 2.0 + down * shorter);
                     let reach = shorter / 14.0;
                     let rgb = RgbImage::from_fn(width, height, |x, y| {
                         let (dx, dy) = (f64::from(x) + 0.5 - spot.0, f64::from(y) + 0.5 - spot.1);
                         Rgb([(255.0 * (-(dx * dx + dy * dy) / (reach * reach)).exp()) as u8; 3])
                     });
                     let preprocess = Preprocess::preset(Preset::Unit, 56, 56).with_fit(fit);
-                    let (input, placement) =
-                        preprocess.apply(&Picture::from_rgb(rgb, "spot")).unwrap();
+                    let (input, placement) = preprocess.apply(&Picture::from_rgb(rgb, "spot")).unwrap();
                     let map = input.slice(s![0, 0, .., ..]).to_owned();
                     let found = centre_of_mass(&Heatmap::new(map).placed(&placement).values());
                     let pixel = f64::from(width.max(height)) / 56.0;
                     let off = (found.0 - spot.0).abs().max((found.1 - spot.1).abs());
-                    assert!(
-                        off < 0.2 * pixel,
-                        "{width}×{height} {fit:?}: {spot:?} came back at {found:?}"
-                    );
+                    assert!(off < 0.2 * pixel, "{width}×{height} {fit:?}: {spot:?} came back at {found:?}");
                 }
             }
         }
@@ -280,9 +227,7 @@ mod tests {
     #[test]
     fn a_cell_lies_on_its_part_of_the_picture() {
         for (row, column) in [(0, 0), (1, 2), (2, 3)] {
-            let values = hot(3, 4, (row, column))
-                .placed(&Placement::whole(400, 300))
-                .values();
+            let values = hot(3, 4, (row, column)).placed(&Placement::whole(400, 300)).values();
             let at = |x: usize, y: usize| values[(y, x)];
             let (x, y) = (column * 100 + 50, row * 100 + 50);
             assert!(at(x, y) > 0.98, "{row} {column}");
@@ -297,19 +242,13 @@ mod tests {
     /// A slow, literal form of the definition, on a crop whose edges fall between pixels.
     #[test]
     fn agrees_with_the_definition() {
-        let (_, placement) = Preprocess::preset(Preset::Unit, 224, 224)
-            .apply(&noise(451, 300))
-            .unwrap();
+        let (_, placement) = Preprocess::preset(Preset::Unit, 224, 224).apply(&noise(451, 300)).unwrap();
         let raw = Array2::from_shape_fn((7, 7), |(y, x)| ((y * 5 + x * 3) % 11) as f32 - 3.0);
         let covered = placement.covered();
-        let cell = |y: i64, x: i64| {
-            f64::from(raw[(y.clamp(0, 6) as usize, x.clamp(0, 6) as usize)].max(0.0))
-        };
+        let cell = |y: i64, x: i64| f64::from(raw[(y.clamp(0, 6) as usize, x.clamp(0, 6) as usize)].max(0.0));
         let sample = |px: u32, py: u32| {
-            let u =
-                (f64::from(px) + 0.5 - covered.left) / (covered.right - covered.left) * 7.0 - 0.5;
-            let v =
-                (f64::from(py) + 0.5 - covered.top) / (covered.bottom - covered.top) * 7.0 - 0.5;
+            let u = (f64::from(px) + 0.5 - covered.left) / (covered.right - covered.left) * 7.0 - 0.5;
+            let v = (f64::from(py) + 0.5 - covered.top) / (covered.bottom - covered.top) * 7.0 - 0.5;
             let (x, y) = (u.floor(), v.floor());
             let (fx, fy) = (u - x, v - y);
             let (x, y) = (x as i64, y as i64);
@@ -317,13 +256,9 @@ mod tests {
                 + (cell(y + 1, x) * (1.0 - fx) + cell(y + 1, x + 1) * fx) * fy
         };
         let (columns, rows) = placement.seen();
-        let seen: Vec<f64> = rows
-            .flat_map(|y| columns.clone().map(move |x| (x, y)))
-            .map(|(x, y)| sample(x, y))
-            .collect();
-        let (low, high) = seen
-            .iter()
-            .fold((f64::MAX, f64::MIN), |(l, h), &v| (l.min(v), h.max(v)));
+        let seen: Vec<f64> =
+            rows.flat_map(|y| columns.clone().map(move |x| (x, y))).map(|(x, y)| sample(x, y)).collect();
+        let (low, high) = seen.iter().fold((f64::MAX, f64::MIN), |(l, h), &v| (l.min(v), h.max(v)));
         let placed = Heatmap::new(raw.clone()).placed(&placement);
         let values = placed.values();
         let ours = values.iter().filter(|v| !v.is_nan());
@@ -336,31 +271,21 @@ mod tests {
     #[test]
     fn unseen_parts_have_no_value_and_look_it() {
         let picture = noise(450, 300);
-        let (_, placement) = Preprocess::preset(Preset::Torchvision, 224, 224)
-            .apply(&picture)
-            .unwrap();
+        let (_, placement) = Preprocess::preset(Preset::Torchvision, 224, 224).apply(&picture).unwrap();
         let placed = hot(7, 7, (3, 3)).placed(&placement);
         // 300 high to 256, the middle 224 of it: 18.75 to 281.25; across (384 − 224)/2 = 80: 93.75 to 356.25.
         assert_eq!(placed.seen(), (93..357, 18..282));
         let values = placed.values();
-        assert!(
-            values[(150, 92)].is_nan() && values[(150, 357)].is_nan() && values[(17, 200)].is_nan()
-        );
+        assert!(values[(150, 92)].is_nan() && values[(150, 357)].is_nan() && values[(17, 200)].is_nan());
         assert!(!values[(150, 93)].is_nan() && !values[(18, 200)].is_nan());
-        let (low, high) = (
-            values.iter().copied().fold(9.0, f32::min),
-            values.iter().copied().fold(-9.0, f32::max),
-        );
+        let (low, high) = (values.iter().copied().fold(9.0, f32::min), values.iter().copied().fold(-9.0, f32::max));
         assert_eq!((low, high), (0.0, 1.0));
 
         let overlay = placed.overlay(&picture, Colormap::Turbo, 0.5).unwrap();
         let grey = |x, y| overlay.get_pixel(x, y).0.windows(2).all(|c| c[0] == c[1]);
         assert!(grey(10, 10) && grey(440, 290) && !grey(225, 150));
         assert_eq!(overlay.get_pixel(92, 150).0, [FENCE; 3]);
-        assert_eq!(
-            overlay.get_pixel(91, 150).0,
-            [unseen(picture.rgb().get_pixel(91, 150).0); 3]
-        );
+        assert_eq!(overlay.get_pixel(91, 150).0, [unseen(picture.rgb().get_pixel(91, 150).0); 3]);
         let colours = placed.colour(Colormap::Grey);
         assert_eq!(colours.get_pixel(225, 150).0, [255; 3]);
         assert!([80, 112].contains(&colours.get_pixel(10, 10).0[0]));
@@ -370,47 +295,27 @@ mod tests {
     fn alpha_goes_from_the_picture_to_the_map() {
         let picture = noise(40, 30);
         let placed = hot(3, 4, (1, 1)).placed(&Placement::whole(40, 30));
-        assert_eq!(
-            &placed.overlay(&picture, Colormap::Jet, 0.0).unwrap(),
-            picture.rgb()
-        );
-        assert_eq!(
-            placed.overlay(&picture, Colormap::Jet, 1.0).unwrap(),
-            placed.colour(Colormap::Jet)
-        );
+        assert_eq!(&placed.overlay(&picture, Colormap::Jet, 0.0).unwrap(), picture.rgb());
+        assert_eq!(placed.overlay(&picture, Colormap::Jet, 1.0).unwrap(), placed.colour(Colormap::Jet));
         for alpha in [-0.1, 1.1, f32::NAN, f32::INFINITY] {
             let result = placed.overlay(&picture, Colormap::Jet, alpha);
             assert!(matches!(result, Err(HeatmapError::Alpha { .. })), "{alpha}");
         }
         let turned = Picture::from_rgb(imageops::rotate90(picture.rgb()), "turned");
         let result = placed.overlay(&turned, Colormap::Jet, 0.5);
-        assert!(matches!(
-            result,
-            Err(HeatmapError::OtherPicture {
-                placed: (40, 30),
-                found: (30, 40),
-                ..
-            })
-        ));
+        assert!(matches!(result, Err(HeatmapError::OtherPicture { placed: (40, 30), found: (30, 40), .. })));
     }
 
     /// No evidence is drawn as no colour: the picture as it is, where it was seen.
     #[test]
     fn a_flat_map_is_an_empty_overlay() {
         let picture = noise(40, 30);
-        for raw in [
-            array![[0.0]],
-            array![[-1.0, -2.0]],
-            array![[3.0, 3.0]],
-            array![[1.0, f32::NAN]],
-            Array2::zeros((0, 3)),
-        ] {
+        for raw in
+            [array![[0.0]], array![[-1.0, -2.0]], array![[3.0, 3.0]], array![[1.0, f32::NAN]], Array2::zeros((0, 3))]
+        {
             let placed = Heatmap::new(raw).placed(&Placement::whole(40, 30));
             assert!(placed.values().iter().all(|&v| v == 0.0));
-            assert_eq!(
-                &placed.overlay(&picture, Colormap::Turbo, 0.5).unwrap(),
-                picture.rgb()
-            );
+            assert_eq!(&placed.overlay(&picture, Colormap::Turbo, 0.5).unwrap(), picture.rgb());
         }
     }
 
@@ -418,11 +323,7 @@ mod tests {
     fn extreme_shapes_are_placed() {
         for size in [(1, 1), (1, 4000), (4000, 1), (3, 500), (2, 3)] {
             for preset in [Preset::Torchvision, Preset::EfficientNetLite] {
-                for fit in [
-                    Preprocess::preset(preset, 56, 56).fit,
-                    Fit::Stretch,
-                    Fit::ShortSide { side: 7 },
-                ] {
+                for fit in [Preprocess::preset(preset, 56, 56).fit, Fit::Stretch, Fit::ShortSide { side: 7 }] {
                     let picture = noise(size.0, size.1);
                     let preprocess = Preprocess::preset(preset, 56, 56).with_fit(fit);
                     let (input, placement) = preprocess.apply(&picture).unwrap();

@@ -13,15 +13,9 @@ use super::{HeatmapError, file, replace_file};
 /// # Errors
 /// [`HeatmapError::Encode`] for an image without pixels or a keyword that is not 1 to 79 Latin-1 characters,
 /// [`HeatmapError::Write`] where the file cannot be written.
-pub fn write_png(
-    path: &Path,
-    image: &RgbImage,
-    text: &[(&str, String)],
-) -> Result<(), HeatmapError> {
-    let bytes = encode(image, text).map_err(|error| HeatmapError::Encode {
-        path: path.to_owned(),
-        detail: error.to_string(),
-    })?;
+pub fn write_png(path: &Path, image: &RgbImage, text: &[(&str, String)]) -> Result<(), HeatmapError> {
+    let bytes = encode(image, text)
+        .map_err(|error| HeatmapError::Encode { path: path.to_owned(), detail: error.to_string() })?;
     replace_file(path, &bytes)
 }
 
@@ -32,11 +26,7 @@ fn encode(image: &RgbImage, text: &[(&str, String)]) -> Result<Vec<u8>, Encoding
     encoder.set_depth(BitDepth::Eight);
     for (keyword, content) in text {
         let replaced = |c: char| {
-            if c.is_control() && c != '\n' {
-                char::REPLACEMENT_CHARACTER
-            } else {
-                c
-            }
+            if c.is_control() && c != '\n' { char::REPLACEMENT_CHARACTER } else { c }
         };
         let content: String = content.chars().map(replaced).collect();
         if content.chars().all(|c| u32::from(c) < 256) {
@@ -57,30 +47,20 @@ fn encode(image: &RgbImage, text: &[(&str, String)]) -> Result<Vec<u8>, Encoding
 /// # Errors
 /// [`HeatmapError::Read`] where the file cannot be read, [`HeatmapError::NotPng`] where it is no PNG.
 pub fn read_png_text(path: &Path) -> Result<Vec<(String, String)>, HeatmapError> {
-    let not_png = |error: &dyn std::fmt::Display| HeatmapError::NotPng {
-        path: path.to_owned(),
-        detail: error.to_string(),
-    };
+    let not_png =
+        |error: &dyn std::fmt::Display| HeatmapError::NotPng { path: path.to_owned(), detail: error.to_string() };
     let (file, _) = file::open(path)?;
-    let reader = Decoder::new(BufReader::new(file))
-        .read_info()
-        .map_err(|error| not_png(&error))?;
+    let reader = Decoder::new(BufReader::new(file)).read_info().map_err(|error| not_png(&error))?;
     let info = reader.info();
     let mut text = Vec::new();
     for chunk in &info.uncompressed_latin1_text {
         text.push((chunk.keyword.clone(), chunk.text.clone()));
     }
     for chunk in &info.compressed_latin1_text {
-        text.push((
-            chunk.keyword.clone(),
-            chunk.get_text().map_err(|error| not_png(&error))?,
-        ));
+        text.push((chunk.keyword.clone(), chunk.get_text().map_err(|error| not_png(&error))?));
     }
     for chunk in &info.utf8_text {
-        text.push((
-            chunk.keyword.clone(),
-            chunk.get_text().map_err(|error| not_png(&error))?,
-        ));
+        text.push((chunk.keyword.clone(), chunk.get_text().map_err(|error| not_png(&error))?));
     }
     Ok(text)
 }
@@ -101,10 +81,7 @@ mod tests {
             ("label", "호랑이 🐯".to_owned()),
         ];
         write_png(&path, &image, &text).unwrap();
-        let expected: Vec<_> = text
-            .iter()
-            .map(|(k, v)| ((*k).to_owned(), v.clone()))
-            .collect();
+        let expected: Vec<_> = text.iter().map(|(k, v)| ((*k).to_owned(), v.clone())).collect();
         assert_eq!(read_png_text(&path).unwrap(), expected);
         assert_eq!(Picture::open(&path).unwrap().rgb(), &image);
     }
@@ -113,26 +90,15 @@ mod tests {
     fn control_characters_do_not_get_in() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.png");
-        write_png(
-            &path,
-            &RgbImage::new(1, 1),
-            &[("k", "a\0b\x1B[31m".to_owned())],
-        )
-        .unwrap();
-        assert_eq!(
-            read_png_text(&path).unwrap(),
-            [("k".to_owned(), "a\u{FFFD}b\u{FFFD}[31m".to_owned())]
-        );
+        write_png(&path, &RgbImage::new(1, 1), &[("k", "a\0b\x1B[31m".to_owned())]).unwrap();
+        assert_eq!(read_png_text(&path).unwrap(), [("k".to_owned(), "a\u{FFFD}b\u{FFFD}[31m".to_owned())]);
     }
 
     #[test]
     fn what_cannot_be_a_png_is_an_error_and_leaves_no_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.png");
-        assert!(matches!(
-            write_png(&path, &RgbImage::new(0, 0), &[]),
-            Err(HeatmapError::Encode { .. })
-        ));
+        assert!(matches!(write_png(&path, &RgbImage::new(0, 0), &[]), Err(HeatmapError::Encode { .. })));
         let keyword = "k".repeat(80);
         let result = write_png(&path, &RgbImage::new(1, 1), &[(&keyword, String::new())]);
         assert!(matches!(result, Err(HeatmapError::Encode { .. })));
@@ -144,17 +110,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.png");
         std::fs::write(&path, b"no").unwrap();
-        assert!(matches!(
-            read_png_text(&path),
-            Err(HeatmapError::NotPng { .. })
-        ));
-        assert!(matches!(
-            read_png_text(folder.path()),
-            Err(HeatmapError::Read { .. })
-        ));
-        assert!(matches!(
-            read_png_text(&folder.path().join("none")),
-            Err(HeatmapError::Read { .. })
-        ));
+        assert!(matches!(read_png_text(&path), Err(HeatmapError::NotPng { .. })));
+        assert!(matches!(read_png_text(folder.path()), Err(HeatmapError::Read { .. })));
+        assert!(matches!(read_png_text(&folder.path().join("none")), Err(HeatmapError::Read { .. })));
     }
 }

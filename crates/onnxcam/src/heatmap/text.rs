@@ -14,8 +14,7 @@ pub(super) struct Typesetter {
 
 impl Typesetter {
     pub(super) fn new() -> Typesetter {
-        let font =
-            FontRef::try_from_slice(dejavu::sans::regular()).expect("the built-in font is whole");
+        let font = FontRef::try_from_slice(dejavu::sans::regular()).expect("the built-in font is whole");
         Typesetter { font }
     }
 
@@ -26,11 +25,7 @@ impl Typesetter {
         for paragraph in text.lines() {
             let mut line = String::new();
             for word in paragraph.split_whitespace() {
-                let longer = if line.is_empty() {
-                    word.to_owned()
-                } else {
-                    format!("{line} {word}")
-                };
+                let longer = if line.is_empty() { word.to_owned() } else { format!("{line} {word}") };
                 if self.width(&longer) <= width {
                     line = longer;
                     continue;
@@ -62,9 +57,7 @@ impl Typesetter {
 
     /// Width of one line in pixels.
     pub(super) fn width(&self, line: &str) -> f32 {
-        self.place(line)
-            .last()
-            .map_or(0.0, |(glyph, advance)| glyph.position.x + advance)
+        self.place(line).last().map_or(0.0, |(glyph, advance)| glyph.position.x + advance)
     }
 
     /// Draws one line in black, its top left corner at (`x`, `y`); what falls outside is cut.
@@ -75,16 +68,12 @@ impl Typesetter {
                 continue;
             };
             let corner = outline.px_bounds().min;
-            let (left, top) = (
-                i64::from(x) + corner.x as i64,
-                i64::from(y) + corner.y as i64,
-            );
+            let (left, top) = (i64::from(x) + corner.x as i64, i64::from(y) + corner.y as i64);
             outline.draw(|dx, dy, ink| {
                 let (px, py) = (left + i64::from(dx), top + i64::from(dy));
                 if (0..i64::from(width)).contains(&px) && (0..i64::from(height)).contains(&py) {
                     let Rgb(pixel) = image.get_pixel_mut(px as u32, py as u32);
-                    *pixel =
-                        pixel.map(|v| (f32::from(v) * (1.0 - ink.clamp(0.0, 1.0))).round() as u8);
+                    *pixel = pixel.map(|v| (f32::from(v) * (1.0 - ink.clamp(0.0, 1.0))).round() as u8);
                 }
             });
         }
@@ -99,10 +88,7 @@ impl Typesetter {
         for c in line.chars() {
             let id = font.glyph_id(c);
             x += before.map_or(0.0, |before| font.kern(before, id));
-            glyphs.push((
-                id.with_scale_and_position(scale, point(x, font.ascent())),
-                font.h_advance(id),
-            ));
+            glyphs.push((id.with_scale_and_position(scale, point(x, font.ascent())), font.h_advance(id)));
             x += font.h_advance(id);
             before = Some(id);
         }
@@ -120,17 +106,8 @@ mod tests {
         let text = "Grad-CAM++\nEgyptian cat, Donaudampfschifffahrtsgesellschaft 39.5 % – Привет 호랑이 🐯 \u{202E}x";
         for width in [1.0, 30.0, 120.0, 1000.0] {
             let lines = setter.wrap(text, width, 100);
-            assert!(
-                lines
-                    .iter()
-                    .all(|l| setter.width(l) <= width || l.chars().count() == 1),
-                "{lines:?}"
-            );
-            let letters = |text: &str| {
-                text.chars()
-                    .filter(|c| !c.is_whitespace())
-                    .collect::<String>()
-            };
+            assert!(lines.iter().all(|l| setter.width(l) <= width || l.chars().count() == 1), "{lines:?}");
+            let letters = |text: &str| text.chars().filter(|c| !c.is_whitespace()).collect::<String>();
             assert_eq!(letters(&lines.concat()), letters(text));
         }
     }

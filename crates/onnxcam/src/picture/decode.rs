@@ -27,28 +27,16 @@ pub(super) struct Decoded {
 }
 
 pub(super) fn open(path: &Path) -> Result<Picture, PictureError> {
-    let io = |source| PictureError::Io {
-        path: path.to_owned(),
-        source,
-    };
+    let io = |source| PictureError::Io { path: path.to_owned(), source };
     let meta = fs::metadata(path).map_err(io)?;
     if !meta.is_file() {
-        return Err(PictureError::NotAFile {
-            path: path.to_owned(),
-        });
+        return Err(PictureError::NotAFile { path: path.to_owned() });
     }
     if meta.len() > MAX_BYTES {
-        return Err(PictureError::TooManyBytes {
-            path: path.to_owned(),
-            bytes: meta.len(),
-        });
+        return Err(PictureError::TooManyBytes { path: path.to_owned(), bytes: meta.len() });
     }
     let mut bytes = Vec::with_capacity(meta.len() as usize);
-    File::open(path)
-        .map_err(io)?
-        .take(MAX_BYTES)
-        .read_to_end(&mut bytes)
-        .map_err(io)?;
+    File::open(path).map_err(io)?.take(MAX_BYTES).read_to_end(&mut bytes).map_err(io)?;
     decode(&bytes, &printable(&path.display().to_string()))
 }
 
@@ -57,31 +45,18 @@ pub(super) fn decode(bytes: &[u8], name: &str) -> Result<Picture, PictureError> 
         Content::Jpeg => jpeg::decode(bytes, name)?,
         Content::Png => png::decode(bytes, name)?,
         Content::Nothing => {
-            return Err(PictureError::Empty {
-                name: name.to_owned(),
-            });
+            return Err(PictureError::Empty { name: name.to_owned() });
         }
         Content::Unknown => {
-            return Err(PictureError::UnknownFormat {
-                name: name.to_owned(),
-            });
+            return Err(PictureError::UnknownFormat { name: name.to_owned() });
         }
         Content::Other(format) => {
-            return Err(PictureError::Unsupported {
-                name: name.to_owned(),
-                format: format.to_owned(),
-            });
+            return Err(PictureError::Unsupported { name: name.to_owned(), format: format.to_owned() });
         }
     };
-    let orientation = decoded
-        .exif
-        .as_deref()
-        .and_then(Orientation::from_exif_chunk);
+    let orientation = decoded.exif.as_deref().and_then(Orientation::from_exif_chunk);
     Ok(Picture {
-        rgb: orient(
-            decoded.rgb,
-            orientation.unwrap_or(Orientation::NoTransforms),
-        ),
+        rgb: orient(decoded.rgb, orientation.unwrap_or(Orientation::NoTransforms)),
         name: name.to_owned(),
         notes: decoded.notes,
     })
@@ -135,43 +110,23 @@ fn sniff(bytes: &[u8]) -> Content {
 }
 
 /// Refuses a size that is empty, too large, or larger than `most`, the pixels that the file's bytes can hold.
-pub(super) fn check_size(
-    name: &str,
-    width: u64,
-    height: u64,
-    most: u64,
-) -> Result<(), PictureError> {
+pub(super) fn check_size(name: &str, width: u64, height: u64, most: u64) -> Result<(), PictureError> {
     let name = || name.to_owned();
     let pixels = width.saturating_mul(height);
     if pixels == 0 {
         return Err(PictureError::Empty { name: name() });
     }
     if pixels > MAX_PIXELS {
-        return Err(PictureError::TooManyPixels {
-            name: name(),
-            width,
-            height,
-        });
+        return Err(PictureError::TooManyPixels { name: name(), width, height });
     }
     if pixels > most {
         let detail = format!("it claims {width} × {height} pixels, which so few bytes cannot hold");
-        return Err(PictureError::Truncated {
-            name: name(),
-            detail,
-        });
+        return Err(PictureError::Truncated { name: name(), detail });
     }
     Ok(())
 }
 
 /// The name with each control character replaced: names come from foreign archives, and terminals obey them.
 pub(super) fn printable(name: &str) -> String {
-    name.chars()
-        .map(|c| {
-            if c.is_control() {
-                char::REPLACEMENT_CHARACTER
-            } else {
-                c
-            }
-        })
-        .collect()
+    name.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }

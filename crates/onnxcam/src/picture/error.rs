@@ -39,9 +39,7 @@ pub enum PictureError {
         name: String,
     },
     /// A picture, but of a format, or a kind of JPEG or PNG, that is not read.
-    #[error(
-        "picture {name} is {format}, which is not supported yet\nhint: convert it to an ordinary JPEG or PNG"
-    )]
+    #[error("picture {name} is {format}, which is not supported yet\nhint: convert it to an ordinary JPEG or PNG")]
     Unsupported {
         /// The picture.
         name: String,

@@ -21,26 +21,15 @@ const PIXELS_PER_BYTE: u64 = 8 * 64;
 
 pub(super) fn decode(bytes: &[u8], name: &str) -> Result<Decoded, PictureError> {
     let (width, height) = walk(bytes, name)?;
-    check_size(
-        name,
-        width,
-        height,
-        (bytes.len() as u64).saturating_mul(PIXELS_PER_BYTE),
-    )?;
+    check_size(name, width, height, (bytes.len() as u64).saturating_mul(PIXELS_PER_BYTE))?;
 
     let mut notes = Vec::new();
     let decoded = decode_pixels(bytes, true).or_else(|strict| {
         let lenient = decode_pixels(bytes, false)?;
-        notes.push(format!(
-            "the JPEG is not clean, parts may be wrong: {}",
-            reason(&strict)
-        ));
+        notes.push(format!("the JPEG is not clean, parts may be wrong: {}", reason(&strict)));
         Ok(lenient)
     });
-    let damaged = |detail: String| PictureError::Damaged {
-        name: name.to_owned(),
-        detail,
-    };
+    let damaged = |detail: String| PictureError::Damaged { name: name.to_owned(), detail };
     let (samples, exif) = decoded.map_err(|error: DecodeErrors| damaged(reason(&error)))?;
     let rgb = RgbImage::from_raw(width as u32, height as u32, samples)
         .ok_or_else(|| damaged("its size changes midway".to_owned()))?;
@@ -62,24 +51,17 @@ fn decode_pixels(bytes: &[u8], strict: bool) -> Result<(Vec<u8>, Option<Vec<u8>>
 /// The decoder's words on one line.
 fn reason(error: &DecodeErrors) -> String {
     let text = error.to_string();
-    text.trim()
-        .trim_start_matches("[strict-mode]: ")
-        .trim_matches('"')
-        .replace('\n', " ")
+    text.trim().trim_start_matches("[strict-mode]: ").trim_matches('"').replace('\n', " ")
 }
 
 /// Follows the segments to the end of the image; width and height as the frame header has them.
 fn walk(bytes: &[u8], name: &str) -> Result<(u64, u64), PictureError> {
-    let truncated = |detail: &str| PictureError::Truncated {
-        name: name.to_owned(),
-        detail: detail.to_owned(),
-    };
+    let truncated = |detail: &str| PictureError::Truncated { name: name.to_owned(), detail: detail.to_owned() };
     let mut size = None;
     let mut scanned = false;
     let mut at = 2; // behind the start of image
     loop {
-        at = next_marker(bytes, at)
-            .ok_or_else(|| truncated("its end-of-image marker is missing"))?;
+        at = next_marker(bytes, at).ok_or_else(|| truncated("its end-of-image marker is missing"))?;
         let marker = bytes[at + 1];
         at += 2;
         match marker {
@@ -92,10 +74,7 @@ fn walk(bytes: &[u8], name: &str) -> Result<(u64, u64), PictureError> {
             0xC0..=0xC2 if size.is_none() => size = Some(frame_size(segment, name)?),
             0xC3 | 0xC5..=0xC7 | 0xC9..=0xCB | 0xCD..=0xCF => {
                 let format = "a lossless, hierarchical or arithmetic-coded JPEG".to_owned();
-                return Err(PictureError::Unsupported {
-                    name: name.to_owned(),
-                    format,
-                });
+                return Err(PictureError::Unsupported { name: name.to_owned(), format });
             }
             0xDA => scanned = true,
             _ => {}
@@ -106,10 +85,7 @@ fn walk(bytes: &[u8], name: &str) -> Result<(u64, u64), PictureError> {
         Some(size) if scanned => Ok(size),
         _ => {
             let detail = "it has no picture before its end-of-image marker".to_owned();
-            Err(PictureError::Damaged {
-                name: name.to_owned(),
-                detail,
-            })
+            Err(PictureError::Damaged { name: name.to_owned(), detail })
         }
     }
 }
@@ -118,9 +94,7 @@ fn walk(bytes: &[u8], name: &str) -> Result<(u64, u64), PictureError> {
 /// there 0xFF is followed by 0, and fill bytes are 0xFF themselves.
 fn next_marker(bytes: &[u8], from: usize) -> Option<usize> {
     let rest = bytes.get(from..)?;
-    let offset = rest
-        .windows(2)
-        .position(|pair| pair[0] == 0xFF && !matches!(pair[1], 0 | 0xFF))?;
+    let offset = rest.windows(2).position(|pair| pair[0] == 0xFF && !matches!(pair[1], 0 | 0xFF))?;
     Some(from + offset)
 }
 
@@ -133,20 +107,11 @@ fn segment(bytes: &[u8], at: usize) -> Option<&[u8]> {
 fn frame_size(segment: &[u8], name: &str) -> Result<(u64, u64), PictureError> {
     let &[bits, h1, h0, w1, w0, ..] = segment else {
         let detail = "its frame header is too short".to_owned();
-        return Err(PictureError::Damaged {
-            name: name.to_owned(),
-            detail,
-        });
+        return Err(PictureError::Damaged { name: name.to_owned(), detail });
     };
     if bits != 8 {
         let format = format!("a JPEG of {bits} bits per sample");
-        return Err(PictureError::Unsupported {
-            name: name.to_owned(),
-            format,
-        });
+        return Err(PictureError::Unsupported { name: name.to_owned(), format });
     }
-    Ok((
-        u16::from_be_bytes([w1, w0]).into(),
-        u16::from_be_bytes([h1, h0]).into(),
-    ))
+    Ok((u16::from_be_bytes([w1, w0]).into(), u16::from_be_bytes([h1, h0]).into()))
 }

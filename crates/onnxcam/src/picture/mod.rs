@@ -54,11 +54,7 @@ impl Picture {
 
     /// A picture from pixels that are there already.
     pub fn from_rgb(image: RgbImage, name: &str) -> Picture {
-        Picture {
-            rgb: image,
-            name: decode::printable(name),
-            notes: Vec::new(),
-        }
+        Picture { rgb: image, name: decode::printable(name), notes: Vec::new() }
     }
 
     /// The pixels, upright.

@@ -30,16 +30,8 @@ const SLACK: f64 = 1e-6;
 impl Placement {
     /// The input covers all of a picture of `width` × `height` pixels.
     pub fn whole(width: u32, height: u32) -> Placement {
-        let covered = Rectangle {
-            left: 0.0,
-            top: 0.0,
-            right: width.into(),
-            bottom: height.into(),
-        };
-        Placement {
-            original: (width, height),
-            covered,
-        }
+        let covered = Rectangle { left: 0.0, top: 0.0, right: width.into(), bottom: height.into() };
+        Placement { original: (width, height), covered }
     }
 
     /// A picture of size `original` was resized to `resized`, and a window of size `crop` cut out of that with
@@ -50,9 +42,7 @@ impl Placement {
         offset: (i64, i64),
         crop: (usize, usize),
     ) -> Placement {
-        let back = |position: i64, resized: u64, original: u32| {
-            position as f64 * f64::from(original) / resized as f64
-        };
+        let back = |position: i64, resized: u64, original: u32| position as f64 * f64::from(original) / resized as f64;
         let covered = Rectangle {
             left: back(offset.0, resized.0, original.0),
             top: back(offset.1, resized.1, original.1),
@@ -74,16 +64,8 @@ impl Placement {
 
     /// Columns and rows of the picture of which the network saw anything; empty only where the picture is.
     pub fn seen(&self) -> (Range<u32>, Range<u32>) {
-        let Rectangle {
-            left,
-            top,
-            right,
-            bottom,
-        } = self.covered;
-        (
-            touched(left, right, self.original.0),
-            touched(top, bottom, self.original.1),
-        )
+        let Rectangle { left, top, right, bottom } = self.covered;
+        (touched(left, right, self.original.0), touched(top, bottom, self.original.1))
     }
 }
 
@@ -102,16 +84,8 @@ mod tests {
     fn crop_goes_back_through_the_resize() {
         // 400 × 300 to 341 × 256, the middle 224 × 224 of it.
         let placement = Placement::of_crop((400, 300), (341, 256), (58, 16), (224, 224));
-        let Rectangle {
-            left,
-            top,
-            right,
-            bottom,
-        } = placement.covered();
-        assert!(
-            (left - 58.0 * 400.0 / 341.0).abs() < 1e-12
-                && (right - 282.0 * 400.0 / 341.0).abs() < 1e-12
-        );
+        let Rectangle { left, top, right, bottom } = placement.covered();
+        assert!((left - 58.0 * 400.0 / 341.0).abs() < 1e-12 && (right - 282.0 * 400.0 / 341.0).abs() < 1e-12);
         assert_eq!((top, bottom), (18.75, 281.25));
         assert_eq!(placement.seen(), (68..331, 18..282));
     }
@@ -121,13 +95,8 @@ mod tests {
         // 3 · 7 / 3 and its like come out a hair off.
         for original in 1..200u32 {
             for resized in 1..40u64 {
-                let placement =
-                    Placement::of_crop((original, 1), (resized, 1), (0, 0), (resized as usize, 1));
-                assert_eq!(
-                    placement.seen(),
-                    (0..original, 0..1),
-                    "{original} {resized}"
-                );
+                let placement = Placement::of_crop((original, 1), (resized, 1), (0, 0), (resized as usize, 1));
+                assert_eq!(placement.seen(), (0..original, 0..1), "{original} {resized}");
             }
         }
     }

@@ -17,21 +17,11 @@ const DEFLATE_RATIO: u64 = 1032;
 
 pub(super) fn decode(bytes: &[u8], name: &str) -> Result<Decoded, PictureError> {
     let chunks = walk(bytes, name)?;
-    let most_bits = chunks
-        .data_bytes
-        .saturating_mul(DEFLATE_RATIO)
-        .saturating_mul(8);
-    check_size(
-        name,
-        chunks.width,
-        chunks.height,
-        most_bits / chunks.bits_per_pixel,
-    )?;
+    let most_bits = chunks.data_bytes.saturating_mul(DEFLATE_RATIO).saturating_mul(8);
+    check_size(name, chunks.width, chunks.height, most_bits / chunks.bits_per_pixel)?;
 
-    let damaged = |error: png::DecodingError| PictureError::Damaged {
-        name: name.to_owned(),
-        detail: error.to_string(),
-    };
+    let damaged =
+        |error: png::DecodingError| PictureError::Damaged { name: name.to_owned(), detail: error.to_string() };
     let mut decoder = Decoder::new(Cursor::new(bytes));
     decoder.set_transformations(Transformations::EXPAND);
     decoder.set_ignore_text_chunk(true);
@@ -50,26 +40,17 @@ pub(super) fn decode(bytes: &[u8], name: &str) -> Result<Decoded, PictureError> 
     if transparent {
         notes.push("alpha composed over white".to_owned());
     }
-    let rgb = RgbImage::from_raw(frame.width, frame.height, samples).ok_or_else(|| {
-        PictureError::Damaged {
-            name: name.to_owned(),
-            detail: "its pixels do not fill its size".to_owned(),
-        }
+    let rgb = RgbImage::from_raw(frame.width, frame.height, samples).ok_or_else(|| PictureError::Damaged {
+        name: name.to_owned(),
+        detail: "its pixels do not fill its size".to_owned(),
     })?;
-    Ok(Decoded {
-        rgb,
-        exif: chunks.exif,
-        notes,
-    })
+    Ok(Decoded { rgb, exif: chunks.exif, notes })
 }
 
 /// 0..=65535 to 0..=255, rounded: a scaling, where Pillow clips 16-bit grey to white.
 fn to_eight_bits(samples: &[u8]) -> Vec<u8> {
     let scale = |pair: &[u8]| (u32::from(u16::from_be_bytes([pair[0], pair[1]])) + 128) / 257;
-    samples
-        .chunks_exact(2)
-        .map(|pair| scale(pair) as u8)
-        .collect()
+    samples.chunks_exact(2).map(|pair| scale(pair) as u8).collect()
 }
 
 /// Grey spread to three channels, alpha composed over white; and whether anything was transparent.
@@ -79,9 +60,7 @@ fn to_rgb(samples: &[u8], color: ColorType) -> (Vec<u8>, bool) {
         ColorType::Rgba => over_white(samples, 4),
         ColorType::GrayscaleAlpha => over_white(samples, 2),
         // EXPAND leaves no palette.
-        ColorType::Grayscale | ColorType::Indexed => {
-            (samples.iter().flat_map(|&v| [v; 3]).collect(), false)
-        }
+        ColorType::Grayscale | ColorType::Indexed => (samples.iter().flat_map(|&v| [v; 3]).collect(), false),
     }
 }
 
@@ -112,17 +91,10 @@ struct Chunks {
 
 /// Follows the chunks to the last; a file whose IEND does not come is truncated.
 fn walk(bytes: &[u8], name: &str) -> Result<Chunks, PictureError> {
-    let truncated = |detail: &str| PictureError::Truncated {
-        name: name.to_owned(),
-        detail: detail.to_owned(),
-    };
-    let damaged = |detail: &str| PictureError::Damaged {
-        name: name.to_owned(),
-        detail: detail.to_owned(),
-    };
+    let truncated = |detail: &str| PictureError::Truncated { name: name.to_owned(), detail: detail.to_owned() };
+    let damaged = |detail: &str| PictureError::Damaged { name: name.to_owned(), detail: detail.to_owned() };
     let mut rest = &bytes[SIGNATURE.len()..];
-    let (kind, header) =
-        next_chunk(&mut rest).ok_or_else(|| truncated("it ends inside its header"))?;
+    let (kind, header) = next_chunk(&mut rest).ok_or_else(|| truncated("it ends inside its header"))?;
     let (&[w3, w2, w1, w0, h3, h2, h1, h0, depth, color, ..], b"IHDR") = (header, &kind) else {
         return Err(damaged("its first chunk is no header"));
     };
@@ -140,8 +112,7 @@ fn walk(bytes: &[u8], name: &str) -> Result<Chunks, PictureError> {
         exif: None,
     };
     loop {
-        let (kind, data) =
-            next_chunk(&mut rest).ok_or_else(|| truncated("its last chunk, IEND, is missing"))?;
+        let (kind, data) = next_chunk(&mut rest).ok_or_else(|| truncated("its last chunk, IEND, is missing"))?;
         match &kind {
             b"IDAT" => chunks.data_bytes += data.len() as u64,
             b"eXIf" => chunks.exif = Some(data.to_vec()),

@@ -104,14 +104,9 @@ impl Preprocess {
     pub fn preset(preset: Preset, height: usize, width: usize) -> Preprocess {
         let margin = |length: usize| (length as f64 * 256.0 / 224.0).round() as u32;
         let fit = if height == width {
-            Fit::ShortSide {
-                side: margin(height),
-            }
+            Fit::ShortSide { side: margin(height) }
         } else {
-            Fit::Cover {
-                height: margin(height),
-                width: margin(width),
-            }
+            Fit::Cover { height: margin(height), width: margin(width) }
         };
         let plain = Preprocess {
             fit,
@@ -124,32 +119,15 @@ impl Preprocess {
             layout: Layout::Nchw,
         };
         match preset {
-            Preset::Torchvision => Preprocess {
-                scale: 1.0 / 255.0,
-                mean: [0.485, 0.456, 0.406],
-                std: [0.229, 0.224, 0.225],
-                ..plain
-            },
-            Preset::Tf => Preprocess {
-                scale: 1.0 / 127.5,
-                mean: [1.0; 3],
-                ..plain
-            },
-            Preset::Caffe => Preprocess {
-                mean: [123.68, 116.779, 103.939],
-                order: ChannelOrder::Bgr,
-                ..plain
-            },
-            Preset::EfficientNetLite => Preprocess {
-                filter: Filter::Bicubic,
-                mean: [127.0; 3],
-                std: [128.0; 3],
-                ..plain
-            },
-            Preset::Unit => Preprocess {
-                scale: 1.0 / 255.0,
-                ..plain
-            },
+            Preset::Torchvision => {
+                Preprocess { scale: 1.0 / 255.0, mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225], ..plain }
+            }
+            Preset::Tf => Preprocess { scale: 1.0 / 127.5, mean: [1.0; 3], ..plain },
+            Preset::Caffe => Preprocess { mean: [123.68, 116.779, 103.939], order: ChannelOrder::Bgr, ..plain },
+            Preset::EfficientNetLite => {
+                Preprocess { filter: Filter::Bicubic, mean: [127.0; 3], std: [128.0; 3], ..plain }
+            }
+            Preset::Unit => Preprocess { scale: 1.0 / 255.0, ..plain },
         }
     }
 
@@ -197,9 +175,7 @@ impl Preprocess {
         self.check()?;
         let (width, height) = picture.size();
         if width == 0 || height == 0 {
-            return Err(PictureError::Empty {
-                name: picture.name().to_owned(),
-            });
+            return Err(PictureError::Empty { name: picture.name().to_owned() });
         }
         let geometry = self.geometry((width, height));
         let crop = geometry.cut(picture.rgb(), self.filter);
@@ -211,10 +187,7 @@ impl Preprocess {
         let (height, width) = self.size;
         let fit = match self.fit {
             Fit::ShortSide { side } => format!("shorter side to {side}, centre {height}×{width}"),
-            Fit::Cover {
-                height: h,
-                width: w,
-            } => format!("to cover {h}×{w}, centre {height}×{width}"),
+            Fit::Cover { height: h, width: w } => format!("to cover {h}×{w}, centre {height}×{width}"),
             Fit::Stretch => format!("stretched to {height}×{width}"),
         };
         let [scale, mean, std] = [&[self.scale][..], &self.mean, &self.std].map(numbers);
@@ -223,11 +196,7 @@ impl Preprocess {
     }
 
     fn check(&self) -> Result<(), PictureError> {
-        let bad = |reason: &str| {
-            Err(PictureError::Preprocess {
-                reason: reason.to_owned(),
-            })
-        };
+        let bad = |reason: &str| Err(PictureError::Preprocess { reason: reason.to_owned() });
         let (height, width) = self.size;
         let least = match self.fit {
             Fit::ShortSide { side } => side,
@@ -243,13 +212,7 @@ impl Preprocess {
         if self.std.contains(&0.0) {
             return bad("a standard deviation of 0");
         }
-        if !self
-            .mean
-            .iter()
-            .chain(&self.std)
-            .chain([&self.scale])
-            .all(|v| v.is_finite())
-        {
+        if !self.mean.iter().chain(&self.std).chain([&self.scale]).all(|v| v.is_finite()) {
             return bad("a scale, mean or standard deviation that is not finite");
         }
         Ok(())
@@ -263,12 +226,7 @@ impl Preprocess {
             Fit::Stretch => (width as u64, height as u64),
         };
         let offset = (centre(resized.0, width), centre(resized.1, height));
-        Geometry {
-            original,
-            resized,
-            offset,
-            crop: (width, height),
-        }
+        Geometry { original, resized, offset, crop: (width, height) }
     }
 
     fn normalise(&self, crop: &RgbImage) -> Array4<f32> {
@@ -286,12 +244,8 @@ impl Preprocess {
             (f32::from(sample) * self.scale - self.mean[source]) / self.std[source]
         };
         match self.layout {
-            Layout::Nchw => {
-                Array4::from_shape_fn((1, channels, height, width), |(_, c, y, x)| value(y, x, c))
-            }
-            Layout::Nhwc => {
-                Array4::from_shape_fn((1, height, width, channels), |(_, y, x, c)| value(y, x, c))
-            }
+            Layout::Nchw => Array4::from_shape_fn((1, channels, height, width), |(_, c, y, x)| value(y, x, c)),
+            Layout::Nhwc => Array4::from_shape_fn((1, height, width, channels), |(_, y, x, c)| value(y, x, c)),
         }
     }
 }
@@ -335,11 +289,7 @@ fn overlap(offset: i64, crop: usize, resized: u64) -> (Range<u64>, i64) {
 fn cover(original: (u32, u32), target: (u32, u32)) -> (u64, u64) {
     let (width, height) = (u64::from(original.0), u64::from(original.1));
     let (w, h) = (u64::from(target.0), u64::from(target.1));
-    if w * height >= h * width {
-        (w, w * height / width)
-    } else {
-        (h * width / height, h)
-    }
+    if w * height >= h * width { (w, w * height / width) } else { (h * width / height, h) }
 }
 
 /// Where the centre crop begins, as torchvision has it: half of what is over, rounded half to even; where the
@@ -361,25 +311,13 @@ fn luma([r, g, b]: [u8; 3]) -> u8 {
 fn numbers(values: &[f32]) -> String {
     let same = values.iter().all(|v| v == &values[0]);
     let shown = if same { &values[..1] } else { values };
-    let text: Vec<String> = shown
-        .iter()
-        .map(|v| format!("{}", (v * 1e6).round() / 1e6))
-        .collect();
-    if same {
-        text.concat()
-    } else {
-        format!("[{}]", text.join(", "))
-    }
+    let text: Vec<String> = shown.iter().map(|v| format!("{}", (v * 1e6).round() / 1e6)).collect();
+    if same { text.concat() } else { format!("[{}]", text.join(", ")) }
 }
 
 impl Filter {
     /// Every filter.
-    pub const ALL: [Filter; 4] = [
-        Filter::Box,
-        Filter::Bilinear,
-        Filter::Bicubic,
-        Filter::Lanczos,
-    ];
+    pub const ALL: [Filter; 4] = [Filter::Box, Filter::Bilinear, Filter::Bicubic, Filter::Lanczos];
 
     /// Half its width, in samples of the coarser picture.
     pub(super) fn support(self) -> f64 {
@@ -422,16 +360,8 @@ pub struct UnknownName {
 
 impl UnknownName {
     /// `given` is no `what`; `known` are.
-    pub(crate) fn new(
-        what: &'static str,
-        given: &str,
-        known: impl IntoIterator<Item = &'static str>,
-    ) -> Self {
-        UnknownName {
-            what,
-            given: given.to_owned(),
-            known: known.into_iter().collect(),
-        }
+    pub(crate) fn new(what: &'static str, given: &str, known: impl IntoIterator<Item = &'static str>) -> Self {
+        UnknownName { what, given: given.to_owned(), known: known.into_iter().collect() }
     }
 }
 
@@ -458,21 +388,8 @@ macro_rules! names {
     };
 }
 
-names!(
-    Filter,
-    "filter",
-    Box = "box",
-    Bilinear = "bilinear",
-    Bicubic = "bicubic",
-    Lanczos = "lanczos"
-);
-names!(
-    ChannelOrder,
-    "channel order",
-    Rgb = "rgb",
-    Bgr = "bgr",
-    Grey = "grey"
-);
+names!(Filter, "filter", Box = "box", Bilinear = "bilinear", Bicubic = "bicubic", Lanczos = "lanczos");
+names!(ChannelOrder, "channel order", Rgb = "rgb", Bgr = "bgr", Grey = "grey");
 names!(Layout, "layout", Nchw = "nchw", Nhwc = "nhwc");
 names!(
     Preset,
@@ -504,10 +421,7 @@ mod tests {
         for original in [(1, 1), (1, 999), (999, 1), (451, 300), (37, 41), (4096, 3)] {
             for target in [(256, 256), (512, 256), (3, 700), (1, 1)] {
                 let (w, h) = cover(original, target);
-                assert!(
-                    w >= target.0.into() && h >= target.1.into(),
-                    "{original:?} {target:?}"
-                );
+                assert!(w >= target.0.into() && h >= target.1.into(), "{original:?} {target:?}");
             }
         }
     }
@@ -518,10 +432,7 @@ mod tests {
         let begins: Vec<i64> = (224..=232).map(|resized| centre(resized, 224)).collect();
         assert_eq!(begins, [0, 0, 1, 2, 2, 2, 3, 4, 4]);
         // Padding before: (crop − resized) // 2.
-        assert_eq!(
-            [centre(223, 224), centre(222, 224), centre(221, 224)],
-            [0, -1, -1]
-        );
+        assert_eq!([centre(223, 224), centre(222, 224), centre(221, 224)], [0, -1, -1]);
     }
 
     #[test]
@@ -532,10 +443,7 @@ mod tests {
         }
         assert_eq!("TorchVision".parse(), Ok(Preset::Torchvision));
         let error = "imagenet".parse::<Preset>().unwrap_err().to_string();
-        assert_eq!(
-            error,
-            "unknown preset \"imagenet\"\nhint: one of torchvision, tf, caffe, efficientnet-lite, unit"
-        );
+        assert_eq!(error, "unknown preset \"imagenet\"\nhint: one of torchvision, tf, caffe, efficientnet-lite, unit");
     }
 
     #[test]
@@ -546,12 +454,7 @@ mod tests {
             "shorter side to 256, centre 224×224 (bilinear), \
              (x·0.003922 − [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225], rgb, nchw"
         );
-        let text = Preprocess::preset(Preset::Tf, 299, 598)
-            .with_layout(Layout::Nhwc)
-            .describe();
-        assert_eq!(
-            text,
-            "to cover 342×683, centre 299×598 (bilinear), (x·0.007843 − 1) / 1, rgb, nhwc"
-        );
+        let text = Preprocess::preset(Preset::Tf, 299, 598).with_layout(Layout::Nhwc).describe();
+        assert_eq!(text, "to cover 342×683, centre 299×598 (bilinear), (x·0.007843 − 1) / 1, rgb, nhwc");
     }
 }

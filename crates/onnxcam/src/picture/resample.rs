@@ -16,13 +16,7 @@ const WEIGHT_BITS: u32 = 22;
 
 /// All of `source` resized to `width` × `height` pixels; none of the four may be 0.
 pub(crate) fn resize(source: &RgbImage, (width, height): (u32, u32), filter: Filter) -> RgbImage {
-    resize_part(
-        source,
-        (width.into(), height.into()),
-        0..width.into(),
-        0..height.into(),
-        filter,
-    )
+    resize_part(source, (width.into(), height.into()), 0..width.into(), 0..height.into(), filter)
 }
 
 /// The part `columns` × `rows` of `source` resized to `width` × `height` pixels.
@@ -40,18 +34,10 @@ pub(super) fn resize_part(
     let down = Taps::new(source.height(), height, rows, filter);
     if vertical_first(source.dimensions(), (width, height)) {
         let used = across.span();
-        resize_rows(
-            &resize_columns(source, used.clone(), &down),
-            0..down.len(),
-            &across.from(used.start),
-        )
+        resize_rows(&resize_columns(source, used.clone(), &down), 0..down.len(), &across.from(used.start))
     } else {
         let used = down.span();
-        resize_columns(
-            &resize_rows(source, used.clone(), &across),
-            0..across.len(),
-            &down.from(used.start),
-        )
+        resize_columns(&resize_rows(source, used.clone(), &across), 0..across.len(), &down.from(used.start))
     }
 }
 
@@ -78,11 +64,7 @@ impl Taps {
         let ratio = f64::from(input) / output as f64;
         let stretch = ratio.max(1.0);
         let reach = filter.support() * stretch;
-        let mut taps = Taps {
-            starts: Vec::new(),
-            ends: Vec::new(),
-            weights: Vec::new(),
-        };
+        let mut taps = Taps { starts: Vec::new(), ends: Vec::new(), weights: Vec::new() };
         let mut exact = Vec::new();
         for position in part {
             let centre = (position as f64 + 0.5) * ratio;
@@ -113,20 +95,13 @@ impl Taps {
     /// Start in the input and weights, one entry per output position.
     fn iter(&self) -> impl Iterator<Item = (usize, &[i32])> {
         let begins = std::iter::once(0).chain(self.ends.iter().copied());
-        self.starts
-            .iter()
-            .zip(begins.zip(&self.ends))
-            .map(|(&start, (begin, &end))| (start, &self.weights[begin..end]))
+        self.starts.iter().zip(begins.zip(&self.ends)).map(|(&start, (begin, &end))| (start, &self.weights[begin..end]))
     }
 
     /// The input positions that are read at all.
     fn span(&self) -> Range<usize> {
         let start = self.starts.iter().copied().min().unwrap_or(0);
-        let end = self
-            .iter()
-            .map(|(start, weights)| start + weights.len())
-            .max()
-            .unwrap_or(0);
+        let end = self.iter().map(|(start, weights)| start + weights.len()).max().unwrap_or(0);
         start..end
     }
 }
@@ -169,12 +144,7 @@ fn resize_columns(source: &RgbImage, columns: Range<usize>, down: &Taps) -> RgbI
     let mut sums = vec![HALF; out_stride];
     for ((start, weights), target) in down.iter().zip(out.chunks_exact_mut(out_stride)) {
         sums.fill(HALF);
-        for (row, &weight) in source
-            .as_raw()
-            .chunks_exact(stride)
-            .skip(start)
-            .zip(weights)
-        {
+        for (row, &weight) in source.as_raw().chunks_exact(stride).skip(start).zip(weights) {
             for (sum, &value) in sums.iter_mut().zip(&row[columns.start * 3..]) {
                 *sum += i32::from(value) * weight;
             }
@@ -199,10 +169,7 @@ mod tests {
                     let part = 0..output.min(300);
                     for (_, weights) in Taps::new(input, output, part, filter).iter() {
                         let sum: i64 = weights.iter().map(|&w| i64::from(w).abs() * 255).sum();
-                        assert!(
-                            sum + i64::from(HALF) < i64::from(i32::MAX),
-                            "{filter} {input} -> {output}"
-                        );
+                        assert!(sum + i64::from(HALF) < i64::from(i32::MAX), "{filter} {input} -> {output}");
                     }
                 }
             }
@@ -211,23 +178,15 @@ mod tests {
 
     #[test]
     fn same_size_is_the_same_picture() {
-        let picture = RgbImage::from_fn(7, 5, |x, y| {
-            image::Rgb([(x * 36) as u8, (y * 50) as u8, (x * y) as u8])
-        });
+        let picture = RgbImage::from_fn(7, 5, |x, y| image::Rgb([(x * 36) as u8, (y * 50) as u8, (x * y) as u8]));
         for filter in Filter::ALL {
-            assert_eq!(
-                resize_part(&picture, (7, 5), 0..7, 0..5, filter),
-                picture,
-                "{filter}"
-            );
+            assert_eq!(resize_part(&picture, (7, 5), 0..7, 0..5, filter), picture, "{filter}");
         }
     }
 
     #[test]
     fn a_part_is_cut_from_the_whole() {
-        let picture = RgbImage::from_fn(31, 17, |x, y| {
-            image::Rgb([(x * 8) as u8, (y * 15) as u8, (x * y) as u8])
-        });
+        let picture = RgbImage::from_fn(31, 17, |x, y| image::Rgb([(x * 8) as u8, (y * 15) as u8, (x * y) as u8]));
         for filter in Filter::ALL {
             // Rows first, columns first.
             for size in [(20, 23), (35, 13)] {
@@ -242,9 +201,7 @@ mod tests {
     /// A one-pixel checkerboard must fade to grey; without antialiasing it would turn into stripes.
     #[test]
     fn reduction_averages() {
-        let board = RgbImage::from_fn(400, 400, |x, y| {
-            image::Rgb([if (x + y) % 2 == 0 { 255 } else { 0 }; 3])
-        });
+        let board = RgbImage::from_fn(400, 400, |x, y| image::Rgb([if (x + y) % 2 == 0 { 255 } else { 0 }; 3]));
         for filter in Filter::ALL {
             let small = resize_part(&board, (40, 40), 0..40, 0..40, filter);
             assert!(small.iter().all(|v| (126..=129).contains(v)), "{filter}");
