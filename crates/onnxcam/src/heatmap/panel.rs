@@ -41,10 +41,6 @@ pub fn panel(picture: &Picture, columns: &[PanelColumn]) -> RgbImage {
     let title = setter.wrap(&file.unwrap_or_default(), cell.0 as f32, LINES);
     let captions: Vec<Vec<String>> =
         columns.iter().map(|column| setter.wrap(&column.caption, pair as f32, LINES)).collect();
-<<<<<<< HEAD
-=======
-    let caption_lines = captions.iter().map(Vec::len).chain([title.len(), 1]).max().unwrap_or(1) as u32;
->>>>>>> main
 
     // Per row: where its pictures begin, below its longest caption.
     let mut tops = Vec::new();
@@ -61,12 +57,7 @@ pub fn panel(picture: &Picture, columns: &[PanelColumn]) -> RgbImage {
     let mut out = RgbImage::from_pixel(width, height, Rgb([255; 3]));
 
     let mut place = |image: &RgbImage, x: u32, y: u32| {
-<<<<<<< HEAD
         imageops::replace(&mut out, &scaled(image, shown), i64::from(x), i64::from(y));
-=======
-        let small = scaled(image, shown);
-        imageops::replace(&mut out, &small, i64::from(x), i64::from(y + caption_lines * LINE));
->>>>>>> main
     };
     let left = |i: usize| GAP + cell.0 + GAP + (i % PER_ROW) as u32 * (pair + GAP);
     let top = |i: usize| tops[i / PER_ROW];
