@@ -156,3 +156,136 @@ fn parse_shape(text: &str) -> Option<Vec<usize>> {
     let axes: Vec<usize> = inner.split(',').map(|n| n.trim().parse().ok()).collect::<Option<_>>()?;
     (axes.len() <= MAX_AXES).then_some(axes)
 }
+
+#[cfg(test)]
+mod tests {
+    use ndarray::array;
+
+    use super::*;
+
+    /// A version 1 file with this header and these bytes behind it.
+    fn file(header: &str, numbers: &[u8]) -> Vec<u8> {
+        let mut bytes = [MAGIC, &[1, 0], &(header.len() as u16).to_le_bytes(), header.as_bytes()].concat();
+        bytes.extend_from_slice(numbers);
+        bytes
+    }
+
+    fn read(bytes: &[u8]) -> Result<ArrayD<f32>, HeatmapError> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("map.npy");
+        std::fs::write(&path, bytes).unwrap();
+        read_npy(&path)
+    }
+
+    fn floats(values: &[f32]) -> Vec<u8> {
+        values.iter().flat_map(|v| v.to_le_bytes()).collect()
+    }
+
+    #[test]
+    fn written_maps_come_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("map.npy");
+        let cases =
+            [array![[1.5, -2.0, f32::MIN_POSITIVE], [0.0, f32::MAX, -0.0]], Array2::zeros((0, 5)), array![[7.0]]];
+        for map in cases {
+            // A view with its axes swapped is not rows first in memory.
+            for map in [map.clone(), map.reversed_axes()] {
+                write_npy(&path, &map).unwrap();
+                assert_eq!(read_npy(&path).unwrap(), map.into_dyn());
+            }
+        }
+    }
+
+    /// Byte for byte what `numpy.save` writes for this array.
+    #[test]
+    fn writes_as_numpy_does() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("map.npy");
+        write_npy(&path, &array![[1.0, 2.0]]).unwrap();
+        let bytes = std::fs::read(&path).unwrap();
+        let header = "{'descr': '<f4', 'fortran_order': False, 'shape': (1, 2), }";
+        let expected =
+            [b"\x93NUMPY\x01\x00\x76\x00", format!("{header:<117}\n").as_bytes(), &floats(&[1.0, 2.0])].concat();
+        assert_eq!(bytes, expected);
+    }
+
+    #[test]
+    fn orders_ranks_and_spellings_are_understood() {
+        let numbers = floats(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+        let rows = "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }";
+        assert_eq!(read(&file(rows, &numbers)).unwrap(), array![[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]].into_dyn());
+        let columns = "{'descr': '<f4', 'fortran_order': True, 'shape': (2, 3), }   \n";
+        let turned = read(&file(columns, &numbers)).unwrap();
+        assert_eq!(turned, array![[1.0, 3.0, 5.0], [2.0, 4.0, 6.0]].into_dyn());
+        assert!(turned.is_standard_layout());
+        let odd = "{\"shape\":(6,),\"descr\":\"<f4\",\"fortran_order\":False}";
+        assert_eq!(read(&file(odd, &numbers)).unwrap().shape(), [6]);
+        let scalar = "{'descr': '<f4', 'fortran_order': False, 'shape': (), }";
+        assert_eq!(read(&file(scalar, &numbers[..4])).unwrap().shape(), [0; 0]);
+        let mut second = file(rows, &numbers);
+        second.splice(6..8, [2, 0]);
+        second.splice(10..10, [0, 0]);
+        assert_eq!(read(&second).unwrap().shape(), [2, 3]);
+    }
+
+    #[test]
+    fn other_numbers_are_named_with_a_hint() {
+        for found in ["'<f8'", "'>f4'", "'|u1'", "[('a', '<f4'), ('b', '<i4')]", "'|O'"] {
+            let header = format!("{{'descr': {found}, 'fortran_order': False, 'shape': (1,), }}");
+            let error = read(&file(&header, &[0; 8])).unwrap_err();
+            assert!(matches!(error, HeatmapError::NpyType { .. }), "{error:?}");
+            assert!(error.to_string().contains(found) && error.to_string().contains("hint:"), "{error}");
+        }
+    }
+
+    #[test]
+    fn headers_that_lie_are_refused_before_anything_is_allocated() {
+        let shapes = ["(3,)", "(1,)", "(1099511627776, 1099511627776)", "(18446744073709551615,)"];
+        for shape in shapes {
+            let header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}");
+            let error = read(&file(&header, &[0; 8])).unwrap_err();
+            assert!(matches!(error, HeatmapError::NpyLength { found: 8, .. }), "{shape}: {error:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_array_is_refused() {
+        let header = |entries: &str| file(entries, &[0; 8]);
+        let many = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({}), }}", "1,".repeat(65));
+        let bad = [
+            b"".to_vec(),
+            b"\x89PNG\r\n\x1A\nand so on".to_vec(),
+            header(""),
+            header("{}"),
+            header("{'descr': '<f4', 'shape': (2,), }"),
+            header("{'descr': '<f4', 'fortran_order': Maybe, 'shape': (2,), }"),
+            header("{'descr': '<f4', 'fortran_order': False, 'shape': (-2,), }"),
+            header("{'descr': '<f4', 'fortran_order': False, 'shape': (2,), 'more': 1}"),
+            header("{'descr': '<f4', 'fortran_order': False, 'shape': (2,)"),
+            header("{'descr"),
+            header("\u{e9}\u{e9}{:'(,)"),
+            header(&many),
+            [MAGIC, &[9, 0, 4, 0], b"{}  ", &[0; 8]].concat(),
+            [MAGIC, &[2, 0, 255, 255, 255, 255], &[0; 8]].concat(),
+            [MAGIC, &[1, 0, 255, 255], &[0; 8]].concat(),
+        ];
+        for bytes in bad {
+            let error = read(&bytes).unwrap_err();
+            assert!(matches!(error, HeatmapError::NotNpy { .. }), "{bytes:?}: {error:?}");
+            assert!(error.to_string().contains("map.npy"), "{error}");
+        }
+    }
+
+    #[test]
+    fn no_prefix_and_no_flipped_bit_panics() {
+        let good = file("{'descr': '<f4', 'fortran_order': True, 'shape': (2, 1), }", &[0; 8]);
+        for length in 0..good.len() {
+            assert!(read(&good[..length]).is_err(), "{length}");
+        }
+        for bit in 0..good.len() * 8 {
+            let mut bytes = good.clone();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            let _ = read(&bytes);
+        }
+    }
+}
