@@ -1,0 +1,104 @@
+//! The sweep: nodes in reverse order, gradients added where a tensor is used more than once.
+
+use std::collections::{HashMap, HashSet};
+
+use onnx_graph::{Emit, EmitError, Graph, Node, Tensor, printable};
+
+use crate::rules::{RULES, Rule};
+use crate::vjp::Vjp;
+
+/// Why a computation cannot be differentiated. Each names the node that stands in the way.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[allow(missing_docs)]
+pub enum GradientError {
+    #[error("cannot differentiate {node}: {reason}\n  it lies between {between}")]
+    Node { node: String, reason: String, between: String },
+    #[error(transparent)]
+    Emit(#[from] EmitError),
+}
+
+/// Gradients of Σ ⟨tensor, seed⟩ over the `seeds`, with respect to the tensors `wrt`, as new nodes of the graph.
+///
+/// A seed has the shape of its tensor. Only what lies between is swept. The answer has a gradient for each of `wrt`, of
+/// its shape; `None` where no seed depends on it. At kinks the gradient is a convention, see each rule.
+///
+/// # Errors
+/// A node on the way whose operator has no rule, or may not be differentiated; the graph then holds unused nodes more,
+/// and is otherwise as before.
+pub fn gradient(
+    graph: &mut Graph,
+    seeds: &[(Tensor, Tensor)],
+    wrt: &[Tensor],
+) -> Result<Vec<Option<Tensor>>, GradientError> {
+    let path = between(graph, seeds, wrt);
+    let ends = ends(graph, seeds, wrt);
+    let e = Emit::new(graph);
+    let mut gradients: HashMap<Tensor, Tensor> = HashMap::new();
+    for (tensor, seed) in seeds {
+        add(&e, &mut gradients, *tensor, *seed);
+    }
+    for index in path.nodes.iter().rev() {
+        let node = e.graph().nodes()[*index].clone();
+        let output_grads: Vec<Option<Tensor>> =
+            node.outputs.iter().map(|t| t.and_then(|t| gradients.get(&t).copied())).collect();
+        if output_grads.iter().all(Option::is_none) {
+            continue;
+        }
+        let stop =
+            |reason: String| GradientError::Node { node: e.graph().describe(&node), reason, between: ends.clone() };
+        let rule = match lookup(&node).map_err(stop)? {
+            Rule::Vjp(rule) => rule,
+            Rule::Zero => continue,
+            Rule::Forbidden(reason) => return Err(stop((*reason).to_owned())),
+        };
+        let wanted = node.inputs.iter().map(|t| t.is_some_and(|t| path.tensors.contains(&t))).collect();
+        let mut vjp = Vjp::new(&e, &node, wanted, output_grads);
+        rule(&mut vjp);
+        for (input, gradient) in vjp.finish().map_err(stop)? {
+            add(&e, &mut gradients, input, gradient);
+        }
+    }
+    e.finish()?;
+    Ok(wrt.iter().map(|t| gradients.get(t).copied()).collect())
+}
+
+fn lookup(node: &Node) -> Result<&'static Rule, String> {
+    if let Some(carried) = &node.carried {
+        return Err(carried.reason.clone());
+    }
+    let found = RULES.iter().find(|(op, _)| *op == &*node.op);
+    found.map(|(_, rule)| rule).ok_or_else(|| "this operator has no gradient rule yet".to_owned())
+}
+
+fn add(e: &Emit, gradients: &mut HashMap<Tensor, Tensor>, tensor: Tensor, gradient: Tensor) {
+    let sum = gradients.get(&tensor).map_or(gradient, |earlier| e.add(*earlier, gradient));
+    gradients.insert(tensor, sum);
+}
+
+struct Path {
+    /// Indices of the nodes that lie between, ascending.
+    nodes: Vec<usize>,
+    /// Tensors that depend on one of `wrt`, and these themselves.
+    tensors: HashSet<Tensor>,
+}
+
+fn between(graph: &Graph, seeds: &[(Tensor, Tensor)], wrt: &[Tensor]) -> Path {
+    let ends: Vec<Tensor> = seeds.iter().map(|(t, _)| *t).collect();
+    let needed = graph.needed_for(&ends);
+    let mut tensors: HashSet<Tensor> = wrt.iter().copied().collect();
+    let mut nodes = Vec::new();
+    for (index, node) in graph.nodes().iter().enumerate() {
+        if needed[index] && node.inputs.iter().flatten().any(|t| tensors.contains(t)) {
+            nodes.push(index);
+            tensors.extend(node.outputs.iter().flatten());
+        }
+    }
+    Path { nodes, tensors }
+}
+
+fn ends(graph: &Graph, seeds: &[(Tensor, Tensor)], wrt: &[Tensor]) -> String {
+    let name = |t: &Tensor| format!("\"{}\"", printable(&graph.tensor(*t).name));
+    let from: Vec<String> = wrt.iter().map(name).collect();
+    let to: Vec<String> = seeds.iter().map(|(t, _)| name(t)).collect();
+    format!("{} and {}", from.join(", "), to.join(", "))
+}

@@ -1,0 +1,82 @@
+//! What a rule sees of its node, and how it answers.
+
+use onnx_graph::{Attributes, Constant, Emit, Node, Shape, Tensor};
+
+/// A node whose vector-Jacobian product is wanted.
+pub struct Vjp<'a, 'g> {
+    e: &'a Emit<'g>,
+    node: &'a Node,
+    wanted: Vec<bool>,
+    output_grads: Vec<Option<Tensor>>,
+    answers: Vec<(Tensor, Tensor)>,
+    refused: Option<String>,
+}
+
+impl<'a, 'g> Vjp<'a, 'g> {
+    pub(crate) fn new(
+        e: &'a Emit<'g>,
+        node: &'a Node,
+        wanted: Vec<bool>,
+        output_grads: Vec<Option<Tensor>>,
+    ) -> Vjp<'a, 'g> {
+        Vjp { e, node, wanted, output_grads, answers: Vec::new(), refused: None }
+    }
+
+    pub(crate) fn finish(self) -> Result<Vec<(Tensor, Tensor)>, String> {
+        self.refused.map_or(Ok(self.answers), Err)
+    }
+
+    /// Where nodes are added.
+    pub fn e(&self) -> &'a Emit<'g> {
+        self.e
+    }
+
+    /// The node's attributes, in canonical form.
+    pub fn attributes(&self) -> &'a Attributes {
+        &self.node.attributes
+    }
+
+    /// Input `i`, which the operator always has.
+    pub fn input(&self, i: usize) -> Tensor {
+        self.node.inputs[i].expect("canonical form has its required inputs")
+    }
+
+    /// Number of inputs.
+    pub fn inputs(&self) -> usize {
+        self.node.inputs.len()
+    }
+
+    /// Output `i`.
+    pub fn output(&self, i: usize) -> Tensor {
+        self.node.outputs[i].expect("canonical nodes have all their outputs")
+    }
+
+    /// Shape of a tensor.
+    pub fn shape(&self, t: Tensor) -> Shape {
+        self.e.shape(t)
+    }
+
+    /// Gradient of output `i`; zeros where nobody depends on it.
+    pub fn output_grad(&self, i: usize) -> Tensor {
+        self.output_grads[i].unwrap_or_else(|| {
+            let zero = self.e.constant(Constant::scalar(0.0));
+            self.e.expand(zero, self.e.shape(self.output(i)))
+        })
+    }
+
+    /// Answers the gradient of input `i`, if it is wanted; the closure runs only then. Gradients of a tensor that is
+    /// used twice are added.
+    pub fn input_grad(&mut self, i: usize, gradient: impl FnOnce(&'a Emit<'g>) -> Tensor) {
+        if self.wanted.get(i) == Some(&true) {
+            let gradient = gradient(self.e);
+            self.answers.push((self.input(i), gradient));
+        }
+    }
+
+    /// Says that the gradient of input `i` is not supported, if it is wanted.
+    pub fn refuse(&mut self, i: usize, reason: &str) {
+        if self.wanted.get(i) == Some(&true) {
+            self.refused.get_or_insert_with(|| format!("the gradient of its input {i} is not supported: {reason}"));
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! An explained graph on an engine.
+
+use std::sync::Arc;
+
+use ndarray::{Array1, Array2, ArrayD, Axis, Ix2, Ix3};
+use onnx_graph::{EmitError, Model, ModelError, SpellError, Spelling, Tensor, spell};
+
+use super::legal::legal;
+use super::plan::{Plan, TARGET};
+use crate::engine::{Engine, EngineError, Session, Source, Value};
+
+/// Why explaining failed.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs)]
+pub enum RunError {
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    #[error(transparent)]
+    Emit(#[from] EmitError),
+    #[error(transparent)]
+    Spell(#[from] SpellError),
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    #[error("the input is {found:?}, the network takes {expected:?} (N pictures first)")]
+    InputShape { found: Vec<usize>, expected: Vec<i64> },
+    #[error("class {class} was asked for, the network has {classes}, counted from 0")]
+    Class { class: i64, classes: usize },
+    #[error("the engine answered {what} in another shape than expected: {shape:?}")]
+    Answer { what: &'static str, shape: Vec<usize> },
+}
+
+/// The explanation of one picture.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Explained {
+    /// The class scores, before any softmax.
+    pub scores: Vec<f32>,
+    /// The class explained.
+    pub class: usize,
+    /// One raw map [h, w] a method, in the plan's order.
+    pub maps: Vec<Array2<f32>>,
+    /// One row of weights w_k a method, where they were asked for.
+    pub weights: Vec<Vec<f32>>,
+}
+
+/// A plan ready to run, with one batch shape: fewer pictures are padded, so that a picture's result does not depend on
+/// how many came with it.
+#[derive(Debug)]
+pub struct Explainer {
+    session: Box<dyn Session>,
+    batch: usize,
+    input: String,
+    outputs: Vec<String>,
+    expected: Vec<i64>,
+    classes: usize,
+    maps: usize,
+    weights: bool,
+}
+
+impl Explainer {
+    /// Readies a plan for batches of `batch` pictures. A batch size that the file fixes comes before it.
+    pub fn new(
+        plan: &Plan,
+        engine: &Arc<dyn Engine>,
+        batch: usize,
+        threads: Option<usize>,
+    ) -> Result<Explainer, RunError> {
+        Explainer::build(plan, engine, batch, threads, false)
+    }
+
+    /// The same, with the weights w_k among the results.
+    pub fn with_weights(
+        plan: &Plan,
+        engine: &Arc<dyn Engine>,
+        batch: usize,
+        threads: Option<usize>,
+    ) -> Result<Explainer, RunError> {
+        Explainer::build(plan, engine, batch, threads, true)
+    }
+
+    fn build(
+        plan: &Plan,
+        engine: &Arc<dyn Engine>,
+        batch: usize,
+        threads: Option<usize>,
+        weights: bool,
+    ) -> Result<Explainer, RunError> {
+        let batch = plan.fixed_batch().unwrap_or(batch).max(1);
+        let mut wanted: Vec<Tensor> = vec![plan.head.scores, plan.class];
+        wanted.extend(plan.maps.iter().map(|m| m.map));
+        wanted.extend(plan.maps.iter().filter(|_| weights).map(|m| m.weights));
+        let (graph, _) = legal(&plan.graph, &wanted, engine.name() != "rten")?;
+        let proto = spell(&graph, &Spelling::for_graph(&graph, batch))?;
+        let outputs = proto.graph.iter().flat_map(|g| &g.output).filter_map(|o| o.name.clone()).collect();
+        let model = Model::from_proto(proto, std::path::Path::new("explained"))?;
+        let session = engine.load(Source::Bytes(model.to_bytes()), threads)?;
+        let shape = plan.graph.shape(plan.input).unwrap_or_default();
+        Ok(Explainer {
+            session,
+            batch,
+            input: plan.graph.tensor(plan.input).name.to_string(),
+            outputs,
+            expected: shape.iter().map(|d| d.at(batch)).collect(),
+            classes: plan.head.classes,
+            maps: plan.maps.len(),
+            weights,
+        })
+    }
+
+    /// How many pictures fit into one run.
+    pub fn batch(&self) -> usize {
+        self.batch
+    }
+
+    /// Explains up to [`batch`](Explainer::batch) pictures, [n, …] in the network's layout; one target a picture, −1 for
+    /// the predicted class.
+    pub fn run(&mut self, pictures: &ArrayD<f32>, targets: &[i64]) -> Result<Vec<Explained>, RunError> {
+        let count = self.check(pictures, targets)?;
+        let rows: Vec<usize> = (0..self.batch).map(|i| i.min(count - 1)).collect();
+        let input = Value::from(pictures.select(Axis(0), &rows));
+        let target = Value::from(Array1::from_iter(rows.iter().map(|i| targets[*i])));
+        let names: Vec<&str> = self.outputs.iter().map(String::as_str).collect();
+        let answers = self.session.run(&[(&self.input, &input), (TARGET, &target)], &names)?;
+        self.read(answers, count)
+    }
+
+    fn check(&self, pictures: &ArrayD<f32>, targets: &[i64]) -> Result<usize, RunError> {
+        let shape = pictures.shape();
+        let count = shape.first().copied().unwrap_or(0);
+        let rest = shape.iter().skip(1).map(|d| *d as i64).eq(self.expected.iter().skip(1).copied());
+        if !rest || count == 0 || count > self.batch || targets.len() != count {
+            return Err(RunError::InputShape { found: shape.to_vec(), expected: self.expected.clone() });
+        }
+        match targets.iter().find(|t| !(-1..self.classes as i64).contains(*t)) {
+            Some(class) => Err(RunError::Class { class: *class, classes: self.classes }),
+            None => Ok(count),
+        }
+    }
+
+    fn read(&self, answers: Vec<Value>, count: usize) -> Result<Vec<Explained>, RunError> {
+        let mut answers = answers.into_iter();
+        let shape = |v: Option<&Value>| v.map(|v| v.shape().to_vec()).unwrap_or_default();
+        let mut floats = |what| {
+            let value = answers.next();
+            let shape = shape(value.as_ref());
+            value.and_then(Value::into_f32).ok_or(RunError::Answer { what, shape })
+        };
+        let scores = floats("scores")?;
+        let scores_shape = scores.shape().to_vec();
+        let scores = scores
+            .into_dimensionality::<Ix2>()
+            .map_err(|_| RunError::Answer { what: "scores", shape: scores_shape })?;
+        let class = answers.next();
+        let class_shape = shape(class.as_ref());
+        let class = class
+            .and_then(Value::into_i64)
+            .filter(|c| c.len() == self.batch)
+            .ok_or(RunError::Answer { what: "classes", shape: class_shape })?;
+        let mut maps = Vec::new();
+        let mut weights = Vec::new();
+        for value in answers {
+            let shape = value.shape().to_vec();
+            let (what, into) = if maps.len() < self.maps { ("a map", &mut maps) } else { ("weights", &mut weights) };
+            into.push(value.into_f32().ok_or(RunError::Answer { what, shape })?);
+        }
+        let mut explained = Vec::with_capacity(count);
+        for i in 0..count {
+            let map = |m: &ArrayD<f32>| {
+                let m = m.view().into_dimensionality::<Ix3>();
+                m.map(|m| m.index_axis(Axis(0), i).to_owned())
+                    .map_err(|_| RunError::Answer { what: "a map", shape: vec![] })
+            };
+            explained.push(Explained {
+                scores: scores.row(i).to_vec(),
+                class: usize::try_from(class.iter().nth(i).copied().unwrap_or(0)).unwrap_or(0),
+                maps: maps.iter().map(map).collect::<Result<_, _>>()?,
+                weights: weights.iter().map(|w| w.index_axis(Axis(0), i).iter().copied().collect()).collect(),
+            });
+        }
+        debug_assert!(!self.weights || weights.len() == self.maps);
+        Ok(explained)
+    }
+}

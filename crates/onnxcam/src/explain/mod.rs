@@ -1,0 +1,11 @@
+//! From a model to one that explains itself, and from pictures to maps.
+//!
+//! [`Plan`] adds class, gradient and maps to the model's graph; [`Explainer`] has an engine run it.
+
+mod explainer;
+mod legal;
+mod plan;
+mod pooled_head;
+
+pub use explainer::{Explained, Explainer, RunError};
+pub use plan::{Method, Plan, PlanError, PlanOptions, TARGET};

@@ -1,0 +1,212 @@
+//! The explained graph: the model's own nodes, and after them class, gradient and maps.
+
+use onnx_autodiff::GradientError;
+use onnx_graph::{
+    Attributes, Constant, DataType, Dim, Emit, EmitError, Graph, ImportOptions, Model, ModelError, Tensor, import,
+    printable,
+};
+
+use super::pooled_head::pooled_linear_head;
+use crate::method::{At, Needs};
+use crate::target::{
+    Head, HeadError, HeadOptions, LastLinear, Layer, LayerError, automatic_layer, find_head, find_layer,
+};
+
+pub use crate::method::Method;
+
+/// The input that names a class for each picture; −1 stands for the predicted one.
+pub const TARGET: &str = "onnxcam.target";
+
+/// What to explain.
+#[derive(Clone, Debug, Default)]
+pub struct PlanOptions {
+    /// What the caller knows about the model's input.
+    pub import: ImportOptions,
+    /// What the caller knows about its head.
+    pub head: HeadOptions,
+    /// The target layer by tensor, node or module name; the automatic one otherwise.
+    pub layer: Option<String>,
+    /// Leave the last relu of each method out.
+    pub signed: bool,
+}
+
+/// Why a model cannot be explained.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs)]
+pub enum PlanError {
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    #[error(transparent)]
+    Head(#[from] HeadError),
+    #[error(transparent)]
+    Layer(#[from] LayerError),
+    #[error("{0}\nhint: choose a layer after it; `onnxcam layers` lists the candidates")]
+    Gradient(#[from] GradientError),
+    #[error(transparent)]
+    Emit(#[from] EmitError),
+    #[error("{method} is not defined for layer \"{layer}\": {reason}\nhint: grad-cam and grad-cam++ need no such head")]
+    NoPooledHead { method: &'static str, layer: String, reason: String },
+    #[error(
+        "the model has {count} inputs to feed: {names}\nhint: only models of one input, the picture, can be explained"
+    )]
+    Inputs { count: usize, names: String },
+}
+
+/// One method's tensors in the explained graph.
+#[derive(Clone, Copy, Debug)]
+pub struct PlannedMap {
+    /// The method.
+    pub method: &'static dyn Method,
+    /// w_k, [N, K, 1, 1].
+    pub weights: Tensor,
+    /// The raw map, [N, h, w].
+    pub map: Tensor,
+}
+
+/// An explained graph, not yet tied to an engine or a batch size.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The model's nodes with ours behind them.
+    pub graph: Graph,
+    /// The picture.
+    pub input: Tensor,
+    /// The class asked for, [N], int64.
+    pub target: Tensor,
+    /// The class explained, [N], int64.
+    pub class: Tensor,
+    /// The head.
+    pub head: Head,
+    /// The target layer.
+    pub layer: Layer,
+    /// The maps, in the order of the methods.
+    pub maps: Vec<PlannedMap>,
+    /// What was assumed; sentences for the user.
+    pub notes: Vec<String>,
+}
+
+impl Plan {
+    /// Adds the explanation by these methods to a model.
+    pub fn new(model: &Model, methods: &[&'static dyn Method], options: &PlanOptions) -> Result<Plan, PlanError> {
+        let imported = import(model, &options.import)?;
+        let (mut graph, mut notes) = (imported.graph, imported.notes);
+        let input = only_input(&graph)?;
+        let head = find_head(&mut graph, &options.head)?;
+        let layer = match &options.layer {
+            Some(name) => find_layer(&graph, &head, name)?,
+            None => automatic_layer(&graph, &head)?,
+        };
+        note_layer(&graph, &layer, &mut notes);
+        let batch = graph.shape(head.scores).and_then(|s| s.first().copied()).unwrap_or(Dim::BATCH);
+        let target = graph.add_input(TARGET, DataType::I64, vec![batch]);
+        let class = emit_class(&mut graph, &head, target)?;
+        let features = layer.tensor;
+
+        let wants = |needs| methods.iter().find(|m| m.needs() == needs);
+        let gradient = match wants(Needs::LayerGradient) {
+            Some(_) => Some(emit_gradient(&mut graph, &head, class, &layer)?),
+            None => None,
+        };
+        let head_row =
+            match wants(Needs::PooledLinearHead) {
+                Some(method) => {
+                    let linear = pooled_linear_head(&graph, &head, features).map_err(|reason| {
+                        PlanError::NoPooledHead { method: method.title(), layer: printable(&layer.name), reason }
+                    })?;
+                    Some(emit_row(&mut graph, &head, &linear, class)?)
+                }
+                None => None,
+            };
+        let at = At { features, gradient, head_row };
+        let e = Emit::new(&mut graph);
+        let maps = methods.iter().map(|method| {
+            let emitted = method.emit(&e, &at, options.signed);
+            PlannedMap { method: *method, weights: emitted.weights, map: emitted.map }
+        });
+        let maps = maps.collect();
+        e.finish()?;
+        Ok(Plan { graph, input, target, class, head, layer, maps, notes })
+    }
+
+    /// Height and width of the picture that the network takes, and whether channels come last.
+    pub fn input_size(&self) -> Option<(usize, usize, bool)> {
+        let shape = self.graph.shape(self.input)?;
+        let sizes: Vec<usize> =
+            shape.iter().skip(1).map(|d| usize::try_from(d.known()?).ok()).collect::<Option<_>>()?;
+        match sizes.as_slice() {
+            [h, w, 1 | 3] => Some((*h, *w, true)),
+            [_, h, w] => Some((*h, *w, false)),
+            _ => None,
+        }
+    }
+
+    /// The batch size that the file fixes, if it does.
+    pub fn fixed_batch(&self) -> Option<usize> {
+        let batch = self.graph.shape(self.input)?.first()?.known()?;
+        usize::try_from(batch).ok()
+    }
+}
+
+fn only_input(graph: &Graph) -> Result<Tensor, PlanError> {
+    match graph.inputs.as_slice() {
+        [one] => Ok(*one),
+        several => {
+            let names: Vec<String> = several.iter().map(|t| printable(&graph.tensor(*t).name)).collect();
+            Err(PlanError::Inputs { count: several.len(), names: names.join(", ") })
+        }
+    }
+}
+
+fn note_layer(graph: &Graph, layer: &Layer, notes: &mut Vec<String>) {
+    let shape = graph.shape(layer.tensor).unwrap_or_default();
+    if shape.iter().skip(2).all(|d| d.known() == Some(1)) {
+        notes.push(format!("layer \"{}\" has one cell only: its map is the same everywhere", printable(&layer.name)));
+    }
+}
+
+/// The class of each picture, [N]: the target, or where that is negative the highest score's.
+fn emit_class(graph: &mut Graph, head: &Head, target: Tensor) -> Result<Tensor, EmitError> {
+    let e = Emit::new(graph);
+    let predicted = e.node("ArgMax", &[head.scores], Attributes::none().with("axis", 1i64).with("keepdims", false));
+    let open = e.compare("Less", target, e.constant(Constant::i64s(&[], &[0])));
+    let class = e.node("Where", &[open, predicted, target], Attributes::none());
+    e.finish()?;
+    Ok(class)
+}
+
+/// ∂S/∂A for the class of each picture.
+///
+/// Where a linear layer makes the scores, its rows are the gradient with respect to its input: a gather, not a product
+/// with a one-hot seed.
+fn emit_gradient(graph: &mut Graph, head: &Head, class: Tensor, layer: &Layer) -> Result<Tensor, PlanError> {
+    let linear = LastLinear::making(graph, head.raw).filter(|l| layer.tensor != l.output);
+    let seed = match &linear {
+        Some(linear) => {
+            let e = Emit::new(graph);
+            let rows = linear.rows(&e, head, class);
+            let seed = e.reshape(rows, e.shape(linear.input));
+            e.finish()?;
+            (linear.input, seed)
+        }
+        None => {
+            let e = Emit::new(graph);
+            let classes: Vec<i64> = (0..head.classes as i64).collect();
+            let classes = e.constant(Constant::i64s(&[1, classes.len()], &classes));
+            let batch = e.shape(class).first().copied().unwrap_or(Dim::BATCH);
+            let seed = e.mask("Equal", e.reshape(class, vec![batch, Dim::new(1)]), classes); // [N, classes]
+            e.finish()?;
+            (head.scores, seed)
+        }
+    };
+    let gradient = onnx_autodiff::gradient(graph, &[seed], &[layer.tensor])?;
+    gradient[0].ok_or_else(|| LayerError::OffThePath { layer: printable(&layer.name) }.into())
+}
+
+fn emit_row(graph: &mut Graph, head: &Head, linear: &LastLinear, class: Tensor) -> Result<Tensor, EmitError> {
+    let e = Emit::new(graph);
+    let rows = linear.rows(&e, head, class);
+    let mut shape = e.shape(rows);
+    shape.extend([Dim::new(1), Dim::new(1)]);
+    let row = e.reshape(rows, shape);
+    e.finish()?;
+    Ok(row)
+}

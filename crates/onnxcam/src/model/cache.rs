@@ -1,0 +1,308 @@
+//! The cache folder: where it is, and how a file gets into it whole or not at all.
+//!
+//! A cached file `x.onnx` is trusted when the digest in `x.onnx.sha256` beside it is its own. The
+//! digest is written last, so a program that is killed at any moment leaves nothing that a later
+//! one would mistake for a good file; and an advisory lock on `x.onnx.lock` lets one program at a
+//! time make the file while others wait for it.
+
+use std::ffi::OsStr;
+use std::fs::{self, File, TryLockError};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use etcetera::BaseStrategy;
+use tempfile::TempDir;
+
+use super::digest::Digest;
+
+/// The environment variable that names the cache folder.
+pub const CACHE_VARIABLE: &str = "ONNXCAM_CACHE";
+
+/// Why the cache cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum CacheError {
+    /// The system names no home folder.
+    #[error(
+        "there is no home folder to keep a cache in\n\
+         hint: name a folder with `--cache-dir DIR` or the environment variable {CACHE_VARIABLE}"
+    )]
+    NoHome,
+    /// The folder or a file in it cannot be read or written.
+    #[error(
+        "cannot {action} {}: {source}\n\
+         hint: `--cache-dir DIR` or the environment variable {CACHE_VARIABLE} names another folder",
+        path.display()
+    )]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// With which file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// A folder for files that can be made again.
+#[derive(Debug, Clone)]
+pub struct Cache {
+    root: PathBuf,
+}
+
+/// The right to make one file of the cache, and a folder to make it in.
+///
+/// The folder is in the cache, so that a finished file moves into place in one step; it goes when
+/// this value does.
+#[derive(Debug)]
+pub struct Staging {
+    target: PathBuf,
+    folder: TempDir,
+    _lock: Option<File>,
+}
+
+impl Cache {
+    /// The cache in this folder, which need not exist yet.
+    pub fn at(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    /// The cache in the folder that the user names, else in [`CACHE_VARIABLE`]'s, else `onnxcam`
+    /// in the system's place for caches: `$XDG_CACHE_HOME` or `~/.cache`, `~/Library/Caches`
+    /// on macOS, `%LOCALAPPDATA%` on Windows.
+    ///
+    /// # Errors
+    /// [`CacheError::NoHome`] if nothing is named and there is no such place.
+    pub fn locate(named: Option<&Path>) -> Result<Self, CacheError> {
+        Self::choose(named, std::env::var_os(CACHE_VARIABLE).as_deref())
+    }
+
+    fn choose(named: Option<&Path>, variable: Option<&OsStr>) -> Result<Self, CacheError> {
+        if let Some(folder) = named {
+            return Ok(Self::at(folder));
+        }
+        if let Some(folder) = variable.filter(|value| !value.is_empty()) {
+            return Ok(Self::at(folder));
+        }
+        let system = etcetera::base_strategy::choose_native_strategy();
+        let system = system.map_err(|_| CacheError::NoHome)?;
+        Ok(Self::at(system.cache_dir().join("onnxcam")))
+    }
+
+    /// The folder.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The path of a file in the cache, if the file is there, whole, and as it was written.
+    pub fn verified(&self, name: &str) -> Option<PathBuf> {
+        let path = self.root.join(name);
+        let recorded = fs::read_to_string(checksum_path(&path)).ok()?;
+        let recorded = Digest::from_hex(recorded.split_whitespace().next()?)?;
+        let (actual, _) = Digest::of_file(&path).ok()?;
+        (actual == recorded).then_some(path)
+    }
+
+    /// Waits for the right to make the file `name`, and clears away what a killed program left.
+    ///
+    /// `waiting` is called once if another program holds that right. Ask [`Cache::verified`]
+    /// again afterwards: the other program may have made the file.
+    ///
+    /// # Errors
+    /// If the folder cannot be made or written to.
+    pub fn stage(&self, name: &str, waiting: impl FnOnce()) -> Result<Staging, CacheError> {
+        let at = |action, path: &Path| {
+            let path = path.to_owned();
+            move |source| CacheError::Io { action, path, source }
+        };
+        fs::create_dir_all(&self.root).map_err(at("make the folder", &self.root))?;
+
+        let path = self.root.join(format!("{name}.lock"));
+        let file = File::options().create(true).truncate(false).write(true).open(&path);
+        let lock = lock(file.map_err(at("open", &path))?, waiting).map_err(at("lock", &path))?;
+
+        let prefix = format!(".{name}.");
+        if lock.is_some() {
+            self.clear(&prefix);
+        }
+        let folder = tempfile::Builder::new().prefix(&prefix).tempdir_in(&self.root);
+        Ok(Staging {
+            target: self.root.join(name),
+            folder: folder.map_err(at("make a folder in", &self.root))?,
+            _lock: lock,
+        })
+    }
+
+    /// Removes the folders of stagings that never ended, as far as the system lets us.
+    fn clear(&self, prefix: &str) {
+        for entry in fs::read_dir(&self.root).into_iter().flatten().flatten() {
+            if entry.file_name().to_string_lossy().starts_with(prefix) {
+                let _ = fs::remove_dir_all(entry.path());
+            }
+        }
+    }
+}
+
+/// An exclusive lock on the file, or none where the file system has no locks. There, programs
+/// may do the same work twice, and the last one's result stays.
+fn lock(file: File, waiting: impl FnOnce()) -> io::Result<Option<File>> {
+    let locked = match file.try_lock() {
+        Err(TryLockError::WouldBlock) => {
+            waiting();
+            file.lock()
+        }
+        Err(TryLockError::Error(e)) => Err(e),
+        Ok(()) => Ok(()),
+    };
+    match locked {
+        Ok(()) => Ok(Some(file)),
+        Err(e) if e.kind() == io::ErrorKind::Unsupported => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
+impl Staging {
+    /// An empty folder of one's own.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Puts the finished file into the cache and returns its path there.
+    ///
+    /// # Errors
+    /// If it cannot be written; the cache then holds what it held before, or nothing it trusts.
+    pub fn finish(self, content: &[u8]) -> Result<PathBuf, CacheError> {
+        let checksum = checksum_path(&self.target);
+        let name = self.target.file_name().unwrap_or_default().to_string_lossy();
+        let line = format!("{}  {name}\n", Digest::of(content));
+        let write = |path: &Path, content: &[u8]| {
+            let new = self.folder.path().join("new");
+            let mut file = File::create(&new)?;
+            file.write_all(content)?;
+            file.sync_all()?;
+            fs::rename(&new, path)
+        };
+        for (path, content) in [(&self.target, content), (&checksum, line.as_bytes())] {
+            write(path, content).map_err(|source| CacheError::Io { action: "write", path: path.clone(), source })?;
+        }
+        Ok(self.target)
+    }
+}
+
+/// Where a cached file's digest is recorded, as `sha256sum --check` reads it.
+fn checksum_path(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".sha256");
+    PathBuf::from(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cache() -> (TempDir, Cache) {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = Cache::at(dir.path().join("not yet").join("there"));
+        (dir, cache)
+    }
+
+    fn make(cache: &Cache, name: &str, content: &[u8]) -> PathBuf {
+        let staging = cache.stage(name, || panic!("nobody else is here")).unwrap();
+        staging.finish(content).unwrap()
+    }
+
+    fn names(cache: &Cache) -> Vec<String> {
+        let entries = fs::read_dir(cache.root()).unwrap();
+        let mut names: Vec<_> = entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn the_nearest_wish_wins() {
+        let choose = |named: Option<&str>, variable: Option<&str>| {
+            Cache::choose(named.map(Path::new), variable.map(OsStr::new)).unwrap()
+        };
+        assert_eq!(choose(Some("a"), Some("b")).root(), Path::new("a"));
+        assert_eq!(choose(None, Some("b")).root(), Path::new("b"));
+        let system = choose(None, None);
+        assert!(system.root().is_absolute() && system.root().ends_with("onnxcam"));
+        assert_eq!(choose(None, Some("")).root(), system.root());
+    }
+
+    #[test]
+    fn a_finished_file_is_verified_and_nothing_else_stays_but_its_checksum_and_lock() {
+        let (_dir, cache) = cache();
+        assert_eq!(cache.verified("m.onnx"), None);
+        let path = make(&cache, "m.onnx", b"weights");
+        assert_eq!(cache.verified("m.onnx"), Some(path.clone()));
+        assert_eq!(fs::read(path).unwrap(), b"weights");
+        assert_eq!(names(&cache), ["m.onnx", "m.onnx.lock", "m.onnx.sha256"]);
+    }
+
+    #[test]
+    fn a_damaged_file_or_checksum_is_not_trusted_and_can_be_made_again() {
+        let (_dir, cache) = cache();
+        let path = make(&cache, "m.onnx", b"weights");
+        let checksum = checksum_path(&path);
+        let damages: [&dyn Fn(); 5] = [
+            &|| fs::write(&path, b"weightz").unwrap(),
+            &|| fs::write(&path, b"weigh").unwrap(),
+            &|| fs::remove_file(&path).unwrap(),
+            &|| fs::write(&checksum, b"").unwrap(),
+            &|| fs::remove_file(&checksum).unwrap(),
+        ];
+        for damage in damages {
+            damage();
+            assert_eq!(cache.verified("m.onnx"), None);
+            make(&cache, "m.onnx", b"weights");
+            assert!(cache.verified("m.onnx").is_some());
+        }
+    }
+
+    /// Killed while fetching, and killed between the file and its checksum.
+    #[test]
+    fn what_a_killed_program_left_is_cleared_away() {
+        let (_dir, cache) = cache();
+        let dead = cache.stage("m.onnx", || ()).unwrap();
+        fs::write(dead.folder().join("half"), b"wei").unwrap();
+        let left = dead.folder.keep();
+        fs::write(cache.root().join("m.onnx"), b"weights").unwrap();
+        drop(dead._lock);
+
+        assert!(left.join("half").exists());
+        assert_eq!(cache.verified("m.onnx"), None);
+        let other = cache.stage("other.onnx", || ()).unwrap();
+        assert!(left.exists(), "another file's leftovers are none of our business");
+        drop(other);
+        make(&cache, "m.onnx", b"weights");
+        assert!(!left.exists());
+        assert!(cache.verified("m.onnx").is_some());
+    }
+
+    #[test]
+    fn one_at_a_time() {
+        let (_dir, cache) = cache();
+        let first = cache.stage("m.onnx", || panic!("nobody else is here")).unwrap();
+        let (say, said) = std::sync::mpsc::channel();
+        std::thread::scope(|scope| {
+            let second = scope.spawn(|| {
+                let second = cache.stage("m.onnx", || say.send(()).unwrap()).unwrap();
+                let ready = cache.verified("m.onnx");
+                drop(second);
+                ready
+            });
+            said.recv().unwrap(); // the second waits
+            let path = first.finish(b"weights").unwrap();
+            assert_eq!(second.join().unwrap(), Some(path));
+        });
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_made_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("file");
+        fs::write(&file, b"").unwrap();
+        let message = Cache::at(file.join("cache")).stage("m", || ()).unwrap_err().to_string();
+        assert!(message.contains("cache: ") && message.contains("hint: "), "{message}");
+    }
+}

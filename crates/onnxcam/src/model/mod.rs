@@ -1,0 +1,19 @@
+//! Models: the default one and where it comes from, and the names of classes.
+
+pub mod arch;
+pub mod cache;
+pub mod catalogue;
+pub mod checkpoint;
+mod default_model;
+pub mod digest;
+pub mod fetch;
+mod label_file;
+mod labels;
+pub mod pin;
+pub mod program;
+mod wheel;
+
+pub use cache::Cache;
+pub use default_model::{ProvideError, default_model, provide};
+pub use label_file::{LabelFileError, LabelFileProblem};
+pub use labels::{LabelError, Labels};

@@ -1,0 +1,189 @@
+//! Which output is the classifier's, and what enters its last activation.
+
+use std::fmt;
+use std::str::FromStr;
+
+use onnx_graph::{Dim, Emit, Graph, Tensor, printable};
+
+use super::HeadError;
+
+/// How scores become probabilities.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Activation {
+    /// One class of many: e^s over the sum of all.
+    Softmax,
+    /// Each class for itself, or two classes from one score: 1 / (1 + e^−s).
+    Sigmoid,
+    /// Scores stay scores.
+    None,
+}
+
+impl FromStr for Activation {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Activation, String> {
+        match name {
+            "softmax" => Ok(Activation::Softmax),
+            "sigmoid" => Ok(Activation::Sigmoid),
+            "none" => Ok(Activation::None),
+            other => Err(format!("there is no activation {other:?}; choose softmax, sigmoid or none")),
+        }
+    }
+}
+
+impl fmt::Display for Activation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Activation::Softmax => "softmax",
+            Activation::Sigmoid => "sigmoid",
+            Activation::None => "none",
+        })
+    }
+}
+
+/// What the user says about the head.
+#[derive(Clone, Debug, Default)]
+pub struct HeadOptions {
+    /// Name of the output with the class scores.
+    pub output: Option<String>,
+    /// Overrides the activation that was found or assumed.
+    pub activation: Option<Activation>,
+}
+
+/// The classifier's head.
+#[derive(Clone, Debug)]
+pub struct Head {
+    /// The file's output, by name.
+    pub output: String,
+    /// The class scores S, [N, classes]: what enters the last Softmax, LogSoftmax or Sigmoid; else the output itself.
+    pub scores: Tensor,
+    /// The tensor that the scores were reshaped from: the file's own. For a binary head its one score a picture.
+    pub raw: Tensor,
+    /// Number of classes; 2 for a binary head.
+    pub classes: usize,
+    /// Whether one output tells two classes apart: class 1 by the score, class 0 by its negative.
+    pub binary: bool,
+    /// How the scores become probabilities.
+    pub activation: Activation,
+    /// Whether the activation was found in the graph, rather than assumed.
+    pub found: bool,
+}
+
+/// Finds the head, and adds the nodes that bring its scores into the form [N, classes].
+///
+/// Of several outputs those are left out that do not look like scores, that another output is computed from, or that
+/// are named as auxiliary; then a telling name decides. What is still open is asked for.
+pub fn find_head(graph: &mut Graph, options: &HeadOptions) -> Result<Head, HeadError> {
+    let output = match &options.output {
+        Some(name) => named_output(graph, name)?,
+        None => obvious_output(graph)?,
+    };
+    let name = graph.tensor(output).name.to_string();
+    let (raw, found) = before_activation(graph, output);
+    let classes = score_count(graph, raw).ok_or_else(|| shape_error(graph, output))?;
+    let batch = graph.shape(raw).and_then(|s| s.first().copied()).unwrap_or(Dim::BATCH);
+    let binary = classes == 1;
+
+    let e = Emit::new(graph);
+    let flat = e.reshape(raw, vec![batch, Dim::from(classes)]);
+    let scores = if binary { e.concat(&[e.neg(flat), flat], 1) } else { flat };
+    e.finish()?;
+
+    let natural = if binary { Activation::Sigmoid } else { Activation::Softmax };
+    Ok(Head {
+        output: name,
+        scores,
+        raw,
+        classes: if binary { 2 } else { classes },
+        binary,
+        activation: options.activation.or(found).unwrap_or(natural),
+        found: found.is_some(),
+    })
+}
+
+/// How many scores a picture has: [N, C], [N, C, 1, 1], [N]; `None` where the shape is no list of scores.
+fn score_count(graph: &Graph, t: Tensor) -> Option<usize> {
+    let info = graph.tensor(t);
+    let (batch, rest) = info.shape.as_deref()?.split_first()?;
+    let images = batch.is_symbolic() || *batch == graph.shape(*graph.inputs.first()?)?.first().copied()?;
+    let sizes: Vec<i64> = rest.iter().map(|d| d.known()).collect::<Option<_>>()?;
+    let large = sizes.iter().filter(|s| **s > 1).count();
+    let count = usize::try_from(sizes.iter().product::<i64>()).ok()?;
+    (info.dtype?.is_float() && images && large <= 1 && count > 0).then_some(count)
+}
+
+fn shape_error(graph: &Graph, t: Tensor) -> HeadError {
+    let info = graph.tensor(t);
+    HeadError::Shape { name: printable(&info.name), signature: info.signature() }
+}
+
+fn list(graph: &Graph, tensors: &[Tensor]) -> String {
+    let line = |t: &Tensor| {
+        let info = graph.tensor(*t);
+        format!("  {}  {}", printable(&info.name), info.signature())
+    };
+    tensors.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+fn named_output(graph: &Graph, name: &str) -> Result<Tensor, HeadError> {
+    let found = graph.find(name).filter(|t| graph.outputs.contains(t));
+    found.ok_or_else(|| HeadError::Unknown { name: printable(name), outputs: list(graph, &graph.outputs) })
+}
+
+fn obvious_output(graph: &Graph) -> Result<Tensor, HeadError> {
+    let mut open: Vec<Tensor> = graph.outputs.clone();
+    open.dedup();
+    open.retain(|t| score_count(graph, *t).is_some());
+    if open.is_empty() {
+        return Err(HeadError::NoCandidate { outputs: list(graph, &graph.outputs) });
+    }
+    // Features that the scores are computed from, logits beside their probabilities: the later one tells more.
+    let feeds = |t: Tensor| {
+        let others: Vec<Tensor> = open.iter().copied().filter(|o| *o != t).collect();
+        let needed = graph.needed_for(&others);
+        graph.producer_index(t).is_some_and(|i| needed[i])
+    };
+    let ends: Vec<Tensor> = open.iter().copied().filter(|t| !feeds(*t)).collect();
+    let name = |t: &Tensor| graph.tensor(*t).name.to_ascii_lowercase();
+    let main: Vec<Tensor> = ends.iter().copied().filter(|t| !name(t).contains("aux")).collect();
+    let left = if main.is_empty() { ends } else { main };
+    const TELLING: [&str; 6] = ["logit", "prob", "score", "class", "pred", "softmax"];
+    let telling: Vec<Tensor> = left.iter().copied().filter(|t| TELLING.iter().any(|w| name(t).contains(w))).collect();
+    match (left.as_slice(), telling.as_slice()) {
+        ([one], _) | (_, [one]) => Ok(*one),
+        _ => Err(HeadError::Ambiguous { candidates: list(graph, &left) }),
+    }
+}
+
+/// What enters the last activation, looking through reshapes.
+fn before_activation(graph: &Graph, output: Tensor) -> (Tensor, Option<Activation>) {
+    let mut t = output;
+    while let Some(node) = graph.producer(t).filter(|n| n.carried.is_none()) {
+        let Some(input) = node.inputs.first().copied().flatten() else { break };
+        let found = match &*node.op {
+            "Softmax" | "LogSoftmax" if over_classes(graph, input, node.attributes.int("axis")) => Activation::Softmax,
+            "Sigmoid" => Activation::Sigmoid,
+            "Reshape" if score_count(graph, input) == score_count(graph, t) => {
+                t = input;
+                continue;
+            }
+            _ => break,
+        };
+        return (input, Some(found));
+    }
+    (output, None)
+}
+
+/// Whether a softmax along this axis is one over the classes.
+fn over_classes(graph: &Graph, input: Tensor, axis: i64) -> bool {
+    let Some(shape) = graph.shape(input) else { return false };
+    let one = Dim::new(1);
+    axis > 0 && shape.iter().enumerate().skip(1).all(|(i, d)| i == axis as usize || *d == one)
+}
+
+impl fmt::Display for Head {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let source = if self.found { "found in the model" } else { "assumed" };
+        write!(f, "output \"{}\", {} classes, {} ({source})", printable(&self.output), self.classes, self.activation)
+    }
+}

@@ -1,0 +1,281 @@
+//! The target layer: the feature maps A that a map is made of.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use onnx_graph::{Dim, Graph, Node, Tensor, printable, show_shape};
+
+use super::Head;
+
+/// A layer that can be explained.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Layer {
+    /// The feature maps A, [N, K, h, w].
+    pub tensor: Tensor,
+    /// Name of that tensor in the file.
+    pub name: String,
+    /// Path of the module that made it, where the exporter kept it.
+    pub module: String,
+}
+
+/// A line of `onnxcam layers`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Candidate {
+    /// The layer.
+    pub layer: Layer,
+    /// Operator that makes it.
+    pub op: String,
+    /// Its shape.
+    pub shape: Vec<Dim>,
+    /// Whether it is the one that is taken when none is named.
+    pub automatic: bool,
+}
+
+/// Why there is no target layer.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[allow(missing_docs)]
+pub enum LayerError {
+    #[error(
+        "no feature map of more than one cell lies on every path to the scores\nhint: name a layer with --layer; `onnxcam layers` lists the candidates"
+    )]
+    NoneFound,
+    #[error(
+        "the last feature map, \"{layer}\" {shape}, is turned into tokens that attend to each other ({node}): a picture of it would not show what decides\nhint: transformers are not supported yet; --layer takes this or another feature map all the same"
+    )]
+    Tokens { layer: String, shape: String, node: String },
+    #[error("no layer is called \"{query}\"\nhint: nearest are {}", .nearest.join(", "))]
+    Unknown { query: String, nearest: Vec<String> },
+    #[error("\"{query}\" stands for several layers\nhint: did you mean {}?", .matches.join(", "))]
+    Ambiguous { query: String, matches: Vec<String> },
+    #[error("layer \"{layer}\" is {signature}; a map needs feature maps [N, channels, height, width]")]
+    Shape { layer: String, signature: String },
+    #[error("the scores do not depend on layer \"{layer}\"")]
+    OffThePath { layer: String },
+    #[error("layer \"{layer}\" does not depend on the picture")]
+    Constant { layer: String },
+}
+
+/// Rank-4 tensors that every path from the picture to the scores passes through, first to last, the automatic one marked.
+pub fn candidates(graph: &Graph, head: &Head) -> Vec<Candidate> {
+    let automatic = automatic_layer(graph, head).ok().map(|l| l.tensor);
+    let feature_maps = cuts(graph, head).into_iter().filter(|t| is_feature_map(graph, *t));
+    let line = |t: Tensor| Candidate {
+        layer: layer(graph, t),
+        op: graph.producer(t).map(|n| n.op.to_string()).unwrap_or_default(),
+        shape: graph.shape(t).unwrap_or_default().to_vec(),
+        automatic: automatic == Some(t),
+    };
+    feature_maps.map(line).collect()
+}
+
+/// The deepest feature map with more than one cell that every path to the scores passes through; not one that pooling or
+/// a mere Transpose made, and not the class maps themselves.
+pub fn automatic_layer(graph: &Graph, head: &Head) -> Result<Layer, LayerError> {
+    let channels_first = channels_first(graph);
+    let mut cuts = cuts(graph, head);
+    while let Some(t) = cuts.pop() {
+        let op = graph.producer(t).map_or("", |n| &*n.op);
+        let pooled = op.contains("Pool") || op.starts_with("Reduce");
+        let suits = is_feature_map(graph, t) && cells(graph, t) > 1 && channels_first.contains(&t);
+        if !suits || pooled || op == "Transpose" || is_class_map(graph, head, t) {
+            continue;
+        }
+        return match attention_after(graph, head, t) {
+            None => Ok(layer(graph, t)),
+            Some(node) => Err(LayerError::Tokens {
+                layer: printable(&graph.tensor(t).name),
+                shape: show_shape(graph.shape(t).unwrap_or_default()),
+                node: graph.describe(node),
+            }),
+        };
+    }
+    Err(LayerError::NoneFound)
+}
+
+/// The layer that a name stands for: a tensor, a node, or a module path; or the only one with that ending.
+pub fn find_layer(graph: &Graph, head: &Head, query: &str) -> Result<Layer, LayerError> {
+    let t = resolve(graph, query)?;
+    let name = || printable(&graph.tensor(t).name);
+    if !is_feature_map(graph, t) {
+        return Err(LayerError::Shape { layer: name(), signature: graph.tensor(t).signature() });
+    }
+    let position = graph.producer_index(t);
+    match position {
+        Some(index) if graph.needed_for(&[head.scores])[index] => {}
+        _ => return Err(LayerError::OffThePath { layer: name() }),
+    }
+    if !reached(graph).contains(&t) {
+        return Err(LayerError::Constant { layer: name() });
+    }
+    Ok(layer(graph, t))
+}
+
+fn layer(graph: &Graph, t: Tensor) -> Layer {
+    Layer {
+        tensor: t,
+        name: graph.tensor(t).name.to_string(),
+        module: graph.producer(t).map(|n| n.module.clone()).unwrap_or_default(),
+    }
+}
+
+fn resolve(graph: &Graph, query: &str) -> Result<Tensor, LayerError> {
+    if let Some(t) = graph.find(query) {
+        return Ok(t);
+    }
+    let first_output = |node: &Node| node.outputs.first().copied().flatten();
+    let last_where = |fits: &dyn Fn(&Node) -> bool| graph.nodes().iter().rev().find(|n| fits(n)).and_then(first_output);
+    if let Some(t) = last_where(&|n| n.name == query) {
+        return Ok(t);
+    }
+    // A module's output is what its last node makes.
+    let inside = |module: &str, path: &str| {
+        module.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    };
+    if let Some(t) = last_where(&|n| inside(&n.module, query)) {
+        return Ok(t);
+    }
+    let modules = modules(graph);
+    let ending: Vec<&String> =
+        modules.iter().filter(|m| m.strip_suffix(query).is_some_and(|rest| rest.ends_with('.'))).collect();
+    match ending.as_slice() {
+        [] => Err(LayerError::Unknown { query: printable(query), nearest: nearest(graph, &modules, query) }),
+        [one] => last_where(&|n| inside(&n.module, one)).ok_or(LayerError::NoneFound),
+        several => Err(LayerError::Ambiguous {
+            query: printable(query),
+            matches: several.iter().map(|m| printable(m)).collect(),
+        }),
+    }
+}
+
+/// Every module path and its parents.
+fn modules(graph: &Graph) -> BTreeSet<String> {
+    let mut modules = BTreeSet::new();
+    for node in graph.nodes() {
+        let dots = node.module.match_indices('.').map(|(i, _)| &node.module[..i]);
+        modules.extend(dots.chain([node.module.as_str()]).filter(|m| !m.is_empty()).map(str::to_owned));
+    }
+    modules
+}
+
+/// The five names that look most like the query.
+fn nearest(graph: &Graph, modules: &BTreeSet<String>, query: &str) -> Vec<String> {
+    let maps = graph.tensors().filter(|t| is_feature_map(graph, *t) && graph.producer_index(*t).is_some());
+    let names = maps.map(|t| graph.tensor(t).name.to_string()).filter(|n| !n.starts_with(onnx_graph::PREFIX));
+    let mut scored: Vec<(usize, String)> =
+        names.chain(modules.iter().cloned()).map(|n| (strsim::damerau_levenshtein(&n, query), n)).collect();
+    scored.sort();
+    scored.dedup();
+    scored.into_iter().take(5).map(|(_, name)| printable(&name)).collect()
+}
+
+fn is_feature_map(graph: &Graph, t: Tensor) -> bool {
+    let info = graph.tensor(t);
+    info.dtype.is_some_and(|d| d.is_float()) && info.shape.as_ref().is_some_and(|s| s.len() == 4)
+}
+
+fn cells(graph: &Graph, t: Tensor) -> i64 {
+    graph.shape(t).unwrap_or_default().iter().skip(2).map(|d| d.known().unwrap_or(0)).product()
+}
+
+/// Tensors that depend on the graph's inputs.
+fn reached(graph: &Graph) -> HashSet<Tensor> {
+    let mut reached: HashSet<Tensor> = graph.inputs.iter().copied().collect();
+    for node in graph.nodes() {
+        if node.inputs.iter().flatten().any(|t| reached.contains(t)) {
+            reached.extend(node.outputs.iter().flatten());
+        }
+    }
+    reached
+}
+
+/// Tensors without which the picture does not reach the scores, first to last.
+///
+/// A sweep in topological order that counts, after each node, the tensors that are made and still read later: where only
+/// one is left, everything passes through it.
+fn cuts(graph: &Graph, head: &Head) -> Vec<Tensor> {
+    let needed = graph.needed_for(&[head.scores]);
+    let reached = reached(graph);
+    let on_path =
+        |index: usize| needed[index] && graph.nodes()[index].inputs.iter().flatten().any(|t| reached.contains(t));
+    let nodes: Vec<usize> = (0..graph.nodes().len()).filter(|i| on_path(*i)).collect();
+    let mut last_read: HashMap<Tensor, usize> = HashMap::from([(head.scores, usize::MAX)]);
+    for index in &nodes {
+        for input in graph.nodes()[*index].inputs.iter().flatten().filter(|t| reached.contains(t)) {
+            let last = last_read.entry(*input).or_insert(*index);
+            *last = (*last).max(*index);
+        }
+    }
+    let mut open: BTreeSet<Tensor> = graph.inputs.iter().copied().filter(|t| last_read.contains_key(t)).collect();
+    let mut cuts = Vec::new();
+    for index in nodes {
+        open.extend(graph.nodes()[index].outputs.iter().flatten().filter(|t| last_read.contains_key(t)));
+        open.retain(|t| last_read[t] > index);
+        if let Some(only) = open.first().filter(|_| open.len() == 1)
+            && cuts.last() != Some(only)
+            && !graph.inputs.contains(only)
+        {
+            cuts.push(*only);
+        }
+    }
+    cuts
+}
+
+/// Tensors whose axis 1 is the channels: a convolution made it so, and nothing since has moved it.
+fn channels_first(graph: &Graph) -> HashSet<Tensor> {
+    let mut axis: HashMap<Tensor, usize> = HashMap::new();
+    for node in graph.nodes().iter().filter(|n| n.carried.is_none()) {
+        let rank = |t: &Tensor| graph.shape(*t).map(<[Dim]>::len);
+        let inherited = node.inputs.iter().flatten().find_map(|t| axis.get(t).copied().map(|a| (a, rank(t))));
+        let made = match (&*node.op, inherited) {
+            ("Conv" | "ConvTranspose", _) => Some((1, None)),
+            ("Reshape", _) | (_, None) => None,
+            ("Transpose", Some((from, rank))) => {
+                let to = node.attributes.ints("perm").iter().position(|p| *p as usize == from);
+                to.map(|to| (to, rank))
+            }
+            (_, inherited) => inherited,
+        };
+        let Some((channels, from_rank)) = made else { continue };
+        for output in node.outputs.iter().flatten() {
+            if from_rank.is_none() || rank(output) == from_rank {
+                axis.insert(*output, channels);
+            }
+        }
+    }
+    axis.into_iter().filter(|(_, a)| *a == 1).map(|(t, _)| t).collect()
+}
+
+/// Nodes between a layer and the scores.
+fn after<'g>(graph: &'g Graph, head: &Head, layer: Tensor) -> Vec<&'g Node> {
+    let needed = graph.needed_for(&[head.scores]);
+    let mut reached = HashSet::from([layer]);
+    let mut nodes = Vec::new();
+    for (index, node) in graph.nodes().iter().enumerate() {
+        if needed[index] && node.inputs.iter().flatten().any(|t| reached.contains(t)) {
+            reached.extend(node.outputs.iter().flatten());
+            nodes.push(node);
+        }
+    }
+    nodes
+}
+
+/// Whether the channels are the classes, as after a convolution that makes the class maps: as many, and no weights left
+/// between them and the scores.
+fn is_class_map(graph: &Graph, head: &Head, t: Tensor) -> bool {
+    let channels = graph.shape(t).and_then(|s| s.get(1)?.known());
+    let classes = if head.binary { 1 } else { head.classes as i64 };
+    let weighted = |n: &&Node| matches!(&*n.op, "Gemm" | "MatMul" | "Conv" | "ConvTranspose");
+    channels == Some(classes) && !after(graph, head, t).iter().any(weighted)
+}
+
+/// The first node behind a layer by which tokens attend to each other: a product of two computed tensors, or a softmax
+/// over many.
+fn attention_after<'g>(graph: &'g Graph, head: &Head, layer: Tensor) -> Option<&'g Node> {
+    let rank = |t: Option<Tensor>| t.and_then(|t| graph.shape(t)).map_or(0, <[Dim]>::len);
+    let computed = |t: &Option<Tensor>| t.is_some_and(|t| graph.tensor(t).known.is_none());
+    after(graph, head, layer).into_iter().find(|n| match &*n.op {
+        "MatMul" => rank(n.outputs[0]) >= 3 && n.inputs.iter().all(computed),
+        "Softmax" => rank(n.outputs[0]) >= 3 && n.outputs[0] != Some(head.raw),
+        "Attention" | "MultiHeadAttention" => true,
+        _ => false,
+    })
+}

@@ -1,0 +1,27 @@
+//! What is explained, and where: the class score and the target layer.
+
+mod head;
+mod last_linear;
+mod layer;
+
+pub use head::{Activation, Head, HeadOptions, find_head};
+pub use last_linear::LastLinear;
+pub use layer::{Candidate, Layer, LayerError, automatic_layer, candidates, find_layer};
+
+/// Why no class score can be found.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[allow(missing_docs)]
+pub enum HeadError {
+    #[error(
+        "the model has no output that looks like class scores\n{outputs}\nhint: scores are floats [N, classes]; detectors and segmenters cannot be explained yet"
+    )]
+    NoCandidate { outputs: String },
+    #[error("several outputs could be the class scores\n{candidates}\nhint: name one with --output")]
+    Ambiguous { candidates: String },
+    #[error("the model has no output \"{name}\"\n{outputs}")]
+    Unknown { name: String, outputs: String },
+    #[error("output \"{name}\" is {signature}, no class scores\nhint: scores are floats [N, classes]")]
+    Shape { name: String, signature: String },
+    #[error(transparent)]
+    Emit(#[from] onnx_graph::EmitError),
+}

