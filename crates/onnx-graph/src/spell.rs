@@ -75,6 +75,7 @@ pub fn spell(graph: &Graph, spelling: &Spelling) -> Result<ModelProto, SpellErro
         file: GraphProto::default(),
         made: HashMap::new(),
         written: HashSet::new(),
+        named: HashSet::new(),
         given: HashSet::new(),
         file_opset: carried::opset_of(graph),
         dense_left: DENSE_BUDGET,
@@ -132,6 +133,7 @@ struct Writer<'g> {
     made: HashMap<Vec<i64>, String>,
     /// Constants that are written.
     written: HashSet<Tensor>,
+    named: HashSet<String>,
     /// Outputs that are written.
     given: HashSet<Tensor>,
     /// The opset of carried nodes.
@@ -307,10 +309,17 @@ impl Writer<'_> {
         }
         let first = self.file.node.len();
         self.canonical(node, inputs, outputs)?;
+        let name = self.node_name(node);
         if let Some(written) = self.file.node[first..].last_mut() {
-            written.name = Some(node.name.clone()).filter(|n| !n.is_empty());
+            written.name = name;
         }
         Ok(())
+    }
+
+    /// The node's name, once: one node of the file may have become several, and ONNX Runtime wants names to differ.
+    fn node_name(&mut self, node: &Node) -> Option<String> {
+        let new = !node.name.is_empty() && self.named.insert(node.name.clone());
+        new.then(|| node.name.clone())
     }
 
     fn carried(
@@ -327,8 +336,9 @@ impl Writer<'_> {
             return Err(SpellError::Outlived { node, op, since, file, opset });
         }
         let captured = inputs.split_off(carried.own_inputs(inputs.len()));
+        let name = self.node_name(node);
         self.file.node.push(NodeProto {
-            name: Some(node.name.clone()).filter(|n| !n.is_empty()),
+            name,
             op_type: Some(node.op.to_string()),
             domain: Some(carried.domain.clone()),
             overload: Some(carried.overload.clone()).filter(|o| !o.is_empty()),
