@@ -6,6 +6,7 @@ use bytes::Bytes;
 use half::{bf16, f16};
 
 use crate::dtype::DataType;
+use crate::ops::MOST_AXES;
 
 /// A constant tensor. Cheap to clone: the elements are shared, a *splat* (every element the same, as old files
 /// write their weights with ConstantOfShape) holds one element only.
@@ -42,6 +43,9 @@ pub enum ConstantError {
     /// The number of elements overflows.
     #[error("shape {0:?} has more elements than memory can hold")]
     TooLarge(Vec<usize>),
+    /// More axes than any classifier's tensor.
+    #[error("{0} axes are too many")]
+    Axes(usize),
     /// A splat that would have to be written out, beyond the folding budget.
     #[error("writing out {elements} equal elements of {dtype} is beyond the budget of {} MiB", FOLDING_BUDGET >> 20)]
     Budget {
@@ -211,10 +215,12 @@ impl Constant {
 }
 
 fn count(dims: &[usize]) -> Result<usize, ConstantError> {
-    dims.iter()
-        .try_fold(1usize, |n, d| n.checked_mul(*d))
-        .filter(|n| *n <= isize::MAX as usize / 8)
-        .ok_or_else(|| ConstantError::TooLarge(dims.to_vec()))
+    const LONGEST: usize = isize::MAX as usize / 8;
+    if dims.len() > MOST_AXES {
+        return Err(ConstantError::Axes(dims.len()));
+    }
+    let count = dims.iter().try_fold(1usize, |n, d| n.checked_mul(*d).filter(|_| *d <= LONGEST));
+    count.filter(|n| *n <= LONGEST).ok_or_else(|| ConstantError::TooLarge(dims.to_vec()))
 }
 
 fn word<const N: usize>(bytes: &[u8]) -> [u8; N] {

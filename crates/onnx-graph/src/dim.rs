@@ -15,6 +15,7 @@ pub struct Dim {
 /// A tensor's shape.
 pub type Shape = Vec<Dim>;
 
+#[allow(clippy::should_implement_trait)] // Arithmetic here can fail, the traits' cannot.
 impl Dim {
     /// The batch size itself.
     pub const BATCH: Dim = Dim { per_batch: 1, constant: 0 };

@@ -18,7 +18,12 @@ pub struct EmitError {
     pub node: String,
     /// What is wrong.
     pub misfit: String,
+    /// Whether that is its size: no memory would hold what it makes.
+    pub too_large: bool,
 }
+
+/// Folding may make this many bytes in all.
+const FOLDING_BUDGET: usize = 64 << 20;
 
 /// Adds canonical nodes to a graph, infers what they make, and folds what is already known.
 ///
@@ -28,13 +33,14 @@ pub struct Emit<'g> {
     graph: RefCell<&'g mut Graph>,
     error: RefCell<Option<EmitError>>,
     first_new: Cell<usize>,
+    budget: Cell<usize>,
 }
 
 impl<'g> Emit<'g> {
     /// Adds to this graph.
     pub fn new(graph: &'g mut Graph) -> Emit<'g> {
         let first_new = Cell::new(graph.nodes().len());
-        Emit { graph: RefCell::new(graph), error: RefCell::new(None), first_new }
+        Emit { graph: RefCell::new(graph), error: RefCell::new(None), first_new, budget: Cell::new(FOLDING_BUDGET) }
     }
 
     /// The first error, if there was one.
@@ -62,8 +68,12 @@ impl<'g> Emit<'g> {
         self.graph.borrow_mut()
     }
 
-    fn fail(&self, node: String, misfit: String) {
-        self.error.borrow_mut().get_or_insert(EmitError { node, misfit });
+    /// Whether this many elements more may be folded.
+    pub(crate) fn afford(&self, elements: usize) -> bool {
+        const BYTES: usize = 16; // Of a size that may depend on the batch.
+        let left = elements.checked_mul(BYTES).and_then(|cost| self.budget.get().checked_sub(cost));
+        self.budget.set(left.unwrap_or(0));
+        left.is_some()
     }
 
     /// A node with one output.
@@ -75,7 +85,7 @@ impl<'g> Emit<'g> {
     /// A node with optional inputs and any number of outputs.
     pub fn nodes(&self, op: &str, inputs: &[Option<Tensor>], attributes: Attributes) -> Vec<Tensor> {
         let mut graph = self.graph.borrow_mut();
-        let inferred = ops::infer(&graph, op, inputs, &attributes);
+        let inferred = ops::infer_any_size(&graph, op, inputs, &attributes);
         let node = |outputs| Node {
             name: String::new(),
             module: String::new(),
@@ -85,12 +95,22 @@ impl<'g> Emit<'g> {
             attributes: attributes.clone(),
             carried: None,
         };
-        let signatures = inferred.unwrap_or_else(|misfit| {
-            self.fail(graph.describe(&node(vec![])), misfit);
+        let fail = |misfit, too_large| {
+            let error = || EmitError { node: graph.describe(&node(vec![])), misfit, too_large };
+            self.error.borrow_mut().get_or_insert_with(error);
             vec![Signature::UNKNOWN]
-        });
+        };
+        let signatures = match inferred {
+            Ok(signatures) => match signatures.iter().find(|s| s.is_too_large()) {
+                Some(large) => fail(large.too_large(), true),
+                None => signatures,
+            },
+            Err(misfit) => fail(misfit, false),
+        };
         if let [signature] = signatures.as_slice()
+            && self.budget.get() > 0
             && let Some(known) = fold(&graph, op, inputs, &attributes, signature)
+            && self.afford(known.len())
         {
             return vec![add(&mut graph, signature.clone(), Some(known))];
         }
@@ -260,7 +280,7 @@ impl<'g> Emit<'g> {
 
     /// Axes in another order; `a` itself where that is the order it has.
     pub fn transpose(&self, a: Tensor, perm: &[i64]) -> Tensor {
-        if perm.iter().copied().eq(0..perm.len() as i64) {
+        if perm.iter().copied().eq(0..self.rank(a) as i64) {
             return a;
         }
         self.node("Transpose", &[a], Attributes::none().with("perm", perm.to_vec()))

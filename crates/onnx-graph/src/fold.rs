@@ -39,23 +39,18 @@ pub(crate) fn fold(
             let values: Option<Vec<f64>> = operands[0].values.iter().map(|d| Some(d.known()? as f64)).collect();
             return Constant::floats(dtype, &shape, &values?).map(Known::Constant);
         }
+        if op == "Cast" && dtype == DataType::Bool {
+            let values: Option<Vec<Dim>> = operands[0].values.iter().map(|d| Some(truth(d.known()? != 0))).collect();
+            return known(dtype, &shape, values?);
+        }
         let values =
             layout(op, &operands, attributes, &shape).or_else(|| arithmetic(op, &operands, attributes, &shape))?;
         return known(dtype, &shape, values);
     }
-    let condition = (op == "Where").then(|| integers_of(graph, inputs[0])).flatten();
-    let rest = if condition.is_some() { &inputs[1..] } else { inputs };
-    let (float, index) = match op {
-        "Gather" => (&rest[..1], &rest[1..]),
-        _ => (rest, &rest[..0]),
-    };
-    if condition.is_some() || !index.is_empty() {
-        return None; // Choosing among floats by a folded condition does not occur in shape arithmetic.
-    }
-    let operands: Vec<_> = float.iter().map(|t| floats(graph, (*t)?)).collect::<Option<_>>()?;
+    let operands: Vec<_> = inputs.iter().map(|t| floats(graph, (*t)?)).collect::<Option<_>>()?;
     if op == "Cast" && !dtype.is_float() {
-        let values = operands[0].values.iter().map(|v| Dim::new(*v as i64)).collect();
-        return known(dtype, &shape, values);
+        let value = |v: &f64| if dtype == DataType::Bool { truth(*v != 0.0) } else { Dim::new(*v as i64) };
+        return known(dtype, &shape, operands[0].values.iter().map(value).collect());
     }
     let values = layout(op, &operands, attributes, &shape).or_else(|| float_arithmetic(op, &operands, &shape))?;
     Constant::floats(dtype, &shape, &values).map(Known::Constant)
@@ -64,10 +59,6 @@ pub(crate) fn fold(
 /// The integers of a tensor, where they are known: constants and shape arithmetic.
 pub(crate) fn integer_values(graph: &Graph, t: Tensor) -> Option<Vec<Dim>> {
     integers(graph, t).map(|small| small.values)
-}
-
-fn integers_of(graph: &Graph, t: Option<Tensor>) -> Option<Small<Dim>> {
-    integers(graph, t?)
 }
 
 fn integers(graph: &Graph, t: Tensor) -> Option<Small<Dim>> {
@@ -176,8 +167,11 @@ impl Indices for Small<f64> {
     }
 }
 
+fn truth(b: bool) -> Dim {
+    Dim::new(b.into())
+}
+
 fn arithmetic(op: &str, inputs: &[Small<Dim>], attributes: &Attributes, shape: &[usize]) -> Option<Vec<Dim>> {
-    let truth = |b: bool| Dim::new(b.into());
     let both = |f: &dyn Fn(Dim, Dim) -> Option<Dim>| {
         let (a, b) = (inputs.first()?, inputs.get(1)?);
         each_index(shape, |at| f(a.broadcast(at)?, b.broadcast(at)?))
@@ -219,12 +213,13 @@ fn arithmetic(op: &str, inputs: &[Small<Dim>], attributes: &Attributes, shape: &
     }
 }
 
-/// Whether two sizes are equal; a size that grows with the batch is never negative.
+/// Whether two sizes are equal for every batch, of one image at least; `None` where that depends on it.
 fn equal(a: Dim, b: Dim) -> Option<bool> {
-    match (a.known(), b.known()) {
-        (Some(a), Some(b)) => Some(a == b),
-        (Some(v), None) | (None, Some(v)) if v < 0 => Some(false),
-        _ => (a == b).then_some(true),
+    let (for_one, for_two) = (a.sub(b)?.at(1), a.sub(b)?.at(2));
+    match (for_one, for_two) {
+        (0, 0) => Some(true),
+        (d, e) if d > 0 && e >= d || d < 0 && e <= d => Some(false), // They are apart and do not come closer.
+        _ => None,
     }
 }
 
@@ -252,6 +247,9 @@ impl<T: Copy> Small<T> {
     fn at(&self, index: &[usize]) -> Option<T> {
         let mut offset = 0;
         for (i, extent) in index.iter().zip(&self.shape) {
+            if i >= extent {
+                return None;
+            }
             offset = offset * extent + i;
         }
         self.values.get(offset).copied()

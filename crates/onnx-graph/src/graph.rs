@@ -1,6 +1,6 @@
 //! The graph: tensors by handle and name, nodes in topological order.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::attributes::Attributes;
@@ -31,6 +31,16 @@ pub enum Known {
     Constant(Constant),
     /// Its elements, integers that may depend on the batch size; the tensor's shape says how they lie.
     Dims(Vec<Dim>),
+}
+
+impl Known {
+    /// Number of elements.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Known::Constant(constant) => constant.len(),
+            Known::Dims(dims) => dims.len(),
+        }
+    }
 }
 
 /// A tensor.
@@ -64,7 +74,7 @@ pub struct Node {
     pub module: String,
     /// Operator, in the default domain unless `carried` says otherwise.
     pub op: Arc<str>,
-    /// Inputs; an optional one that is left out is `None`.
+    /// Inputs; an optional one that is left out is `None`. What the subgraphs of a carried node read stands behind them.
     pub inputs: Vec<Option<Tensor>>,
     /// Outputs; likewise.
     pub outputs: Vec<Option<Tensor>>,
@@ -83,6 +93,8 @@ pub struct Carried {
     pub overload: String,
     /// Its attributes, subgraphs included.
     pub attributes: Vec<AttributeProto>,
+    /// Names under which its subgraphs read the node's last inputs.
+    pub captured: Vec<String>,
     /// Why we could not do better, for error messages.
     pub reason: String,
 }
@@ -97,6 +109,10 @@ pub struct Graph {
     by_name: HashMap<Arc<str>, Tensor>,
     nodes: Vec<Node>,
     producer: HashMap<Tensor, usize>,
+    /// Tensors whose name is made up by us and gives way to the first real one.
+    unnamed: HashSet<Tensor>,
+    /// Names under our prefix that the file uses for tensors to come.
+    reserved: HashSet<Arc<str>>,
     /// Inputs, in the file's order, weights left out.
     pub inputs: Vec<Tensor>,
     /// Outputs.
@@ -165,10 +181,11 @@ impl Graph {
     /// Adds a tensor that no node makes yet. A taken or empty name is replaced by a fresh one.
     pub fn add_tensor(&mut self, info: TensorInfo) -> Tensor {
         let mut info = info;
+        let t = Tensor(u32::try_from(self.tensors.len()).expect("fewer than 2³² tensors"));
         if info.name.is_empty() || self.by_name.contains_key(&info.name) {
             info.name = self.fresh_name("t");
+            self.unnamed.insert(t);
         }
-        let t = Tensor(u32::try_from(self.tensors.len()).expect("fewer than 2³² tensors"));
         self.by_name.insert(info.name.clone(), t);
         self.tensors.push(info);
         t
@@ -210,10 +227,29 @@ impl Graph {
         }
         let name: Arc<str> = name.into();
         self.by_name.insert(name.clone(), t);
-        let own = &mut self.tensors[t.index()].name;
-        if own.starts_with(PREFIX) {
-            self.by_name.remove(own);
-            *own = name;
+        if self.unnamed.remove(&t) {
+            let own = std::mem::replace(&mut self.tensors[t.index()].name, name);
+            self.by_name.remove(&own);
+        }
+    }
+
+    /// Keeps a name under our prefix free for the tensor of the file that has it.
+    pub(crate) fn reserve(&mut self, name: &str) {
+        if name.starts_with(PREFIX) {
+            self.reserved.insert(name.into());
+        }
+    }
+
+    /// Takes back the newest nodes and tensors, down to these numbers; none of them has another name yet.
+    pub(crate) fn truncate(&mut self, nodes: usize, tensors: usize) {
+        for node in self.nodes.drain(nodes..) {
+            for output in node.outputs.iter().flatten() {
+                self.producer.remove(output);
+            }
+        }
+        for (index, info) in self.tensors.drain(tensors..).enumerate() {
+            self.by_name.remove(&info.name);
+            self.unnamed.remove(&Tensor((tensors + index) as u32));
         }
     }
 
@@ -228,7 +264,7 @@ impl Graph {
         loop {
             self.fresh += 1;
             let name = format!("{PREFIX}{stem}{}", self.fresh);
-            if !self.by_name.contains_key(name.as_str()) {
+            if !self.by_name.contains_key(name.as_str()) && !self.reserved.contains(name.as_str()) {
                 return name.into();
             }
         }
@@ -265,10 +301,14 @@ impl Graph {
         } else if let Some(output) = node.outputs.iter().flatten().next() {
             parts.push(format!("the node that makes \"{}\"", printable(&self.tensor(*output).name)));
         }
-        for (i, input) in node.inputs.iter().enumerate() {
+        const MOST: usize = 8;
+        for (i, input) in node.inputs.iter().enumerate().take(MOST) {
             if let Some(t) = input {
                 parts.push(format!("input {i}: {}", self.tensor(*t).signature()));
             }
+        }
+        if node.inputs.len() > MOST {
+            parts.push(format!("{} inputs in all", node.inputs.len()));
         }
         format!("`{}` ({})", printable(&node.op), parts.join(", "))
     }

@@ -8,6 +8,7 @@
 //! - [`dump()`] shows a graph as text, one node a line.
 
 pub mod attributes;
+mod carried;
 pub mod constant;
 pub mod dim;
 mod dtype;

@@ -29,7 +29,7 @@ pub enum ModelError {
         "the model uses opset {opset}; opsets {oldest} to {newest} can be read\nhint: convert it with `onnx.version_converter`, or export it anew"
     )]
     Opset { opset: i64, oldest: i64, newest: i64 },
-    #[error("the model does not say which opset it uses")]
+    #[error("the model does not say which opset it uses\nhint: it is older than 2018, or damaged; export it anew")]
     NoOpset,
     #[error("tensor \"{tensor}\" is read by {reader}, but nothing makes it: no node, input or initializer")]
     NeverMade { tensor: String, reader: String },
@@ -41,6 +41,12 @@ pub enum ModelError {
     Cycle { node: String },
     #[error("local functions call each other too deeply, in `{function}`")]
     FunctionDepth { function: String },
+    #[error("calls of local functions become more than {most} nodes, in `{function}`")]
+    FunctionSize { function: String, most: usize },
+    #[error("{node} has {given} inputs, its local function takes {taken}")]
+    FunctionInputs { node: String, given: usize, taken: usize },
+    #[error("{node} is too large: {reason}\nhint: no image classifier needs that; is the file damaged?")]
+    TooLarge { node: String, reason: String },
     #[error("initializer \"{tensor}\": {error}")]
     Constant { tensor: String, error: ConstantError },
     #[error("tensor \"{tensor}\" has element type {number}, which no classifier computes with")]
@@ -57,6 +63,10 @@ pub enum ModelError {
     Emit(EmitError),
     #[error("cannot write {}: {error}", .path.display())]
     Write { path: PathBuf, error: std::io::Error },
+    #[error(
+        "cannot write {}: without its weights the model still has {rest} bytes, {limit} at most fit into one file", .path.display()
+    )]
+    TooLargeForOneFile { path: PathBuf, rest: usize, limit: usize },
 }
 
 /// A model as its file has it: nothing dropped, nothing renamed. Weights are slices of the mapped file (or of the
@@ -144,30 +154,15 @@ impl Model {
         if self.proto.encoded_len() <= limit {
             return external::write_whole(path, |file| file.write_all(&self.proto.encode_to_vec())).map_err(failed);
         }
-        let mut name = path.file_name().unwrap_or_default().to_os_string();
-        name.push(".data");
-        let location = name.to_string_lossy().into_owned();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let location = format!("{}.data", name.replace(['\\', ':'], "_")); // Those are no part of a location.
         let mut proto = self.proto.clone();
-        let graph = proto.graph.as_mut().expect("checked when it was read");
-        external::write_whole(&path.with_file_name(&location), |file: &mut File| {
-            let mut offset = 0u64;
-            let mut writer = std::io::BufWriter::new(file);
-            for tensor in tensors_mut(graph) {
-                let Some(data) = tensor.raw_data.take_if(|data| data.len() >= 1024) else { continue };
-                let gap = offset.next_multiple_of(4096) - offset;
-                writer.write_all(&vec![0; gap as usize])?;
-                writer.write_all(&data)?;
-                tensor.external_data = entries(&[
-                    ("location", location.clone()),
-                    ("offset", (offset + gap).to_string()),
-                    ("length", data.len().to_string()),
-                ]);
-                tensor.data_location = Some(DataLocation::External as i32);
-                offset += gap + data.len() as u64;
-            }
-            writer.flush()
-        })
-        .map_err(failed)?;
+        let weights = move_out(&mut proto, &location);
+        let rest = proto.encoded_len();
+        if rest > limit {
+            return Err(ModelError::TooLargeForOneFile { path: path.into(), rest, limit });
+        }
+        external::write_whole(&path.with_file_name(&location), |file| write_padded(file, &weights)).map_err(failed)?;
         external::write_whole(path, |file| file.write_all(&proto.encode_to_vec())).map_err(failed)
     }
 
@@ -179,6 +174,42 @@ impl Model {
 
 /// Protobuf's limit, less room for the message around the weights.
 const LARGEST_MESSAGE: usize = (2 << 30) - (1 << 20);
+
+/// Where external tensors begin: at a multiple of this many bytes, so that they can be mapped.
+const PAGE: u64 = 4096;
+
+/// Takes the large weights out of a model and leaves references to the file `location`; answers them with the offsets
+/// they have there.
+fn move_out(proto: &mut ModelProto, location: &str) -> Vec<(u64, Bytes)> {
+    const SMALLEST: usize = 1024;
+    let mut moved: Vec<(u64, Bytes)> = Vec::new();
+    let mut end = 0;
+    for tensor in proto.graph.iter_mut().flat_map(tensors_mut) {
+        let Some(data) = tensor.raw_data.take_if(|data| data.len() >= SMALLEST) else { continue };
+        let offset = u64::next_multiple_of(end, PAGE);
+        tensor.external_data = entries(&[
+            ("location", location.to_owned()),
+            ("offset", offset.to_string()),
+            ("length", data.len().to_string()),
+        ]);
+        tensor.data_location = Some(DataLocation::External as i32);
+        end = offset + data.len() as u64;
+        moved.push((offset, data));
+    }
+    moved
+}
+
+fn write_padded(file: &mut File, weights: &[(u64, Bytes)]) -> std::io::Result<()> {
+    let mut writer = std::io::BufWriter::new(file);
+    let mut at = 0;
+    for (offset, data) in weights {
+        let gap = usize::try_from(offset - at).unwrap_or(0); // Below a page.
+        writer.write_all(&[0; PAGE as usize][..gap])?;
+        writer.write_all(data)?;
+        at = offset + data.len() as u64;
+    }
+    writer.flush()
+}
 
 fn entries(pairs: &[(&str, String)]) -> Vec<StringStringEntryProto> {
     let entry = |(key, value): &(&str, String)| StringStringEntryProto {
@@ -214,8 +245,10 @@ fn load_external(tensor: &mut TensorProto, files: &mut external::Files) -> Resul
         return Ok(());
     }
     let name = printable(tensor.name.as_deref().unwrap_or(""));
-    let (dtype, dims) = signature(tensor)?;
-    let size = dims.iter().try_fold(dtype.size(), |n, d| n.checked_mul(*d));
+    let number = tensor.data_type.unwrap_or(0);
+    let bits = bits(number).ok_or_else(|| ModelError::ElementType { tensor: name.clone(), number })?;
+    let dims = sizes(tensor)?;
+    let size = dims.iter().try_fold(bits, |n, d| n.checked_mul(*d)).map(|bits| bits.div_ceil(8));
     let size =
         size.ok_or_else(|| ModelError::Constant { tensor: name.clone(), error: ConstantError::TooLarge(dims) })?;
     let data = files.slice(&tensor.external_data, size);
@@ -225,24 +258,39 @@ fn load_external(tensor: &mut TensorProto, files: &mut external::Files) -> Resul
     Ok(())
 }
 
-fn signature(tensor: &TensorProto) -> Result<(DataType, Vec<usize>), ModelError> {
-    let name = || printable(tensor.name.as_deref().unwrap_or(""));
-    let number = tensor.data_type.unwrap_or(0);
-    let dtype = DataType::from_number(number).ok_or_else(|| ModelError::ElementType { tensor: name(), number })?;
-    let dims = tensor.dims.iter().map(|d| usize::try_from(*d)).collect::<Result<_, _>>();
-    let dims = dims.map_err(|_| ModelError::NegativeSize { tensor: name(), dims: tensor.dims.clone() })?;
-    Ok((dtype, dims))
+/// Bits of one element of any type that may lie in an external file, ours or not.
+fn bits(number: i32) -> Option<usize> {
+    const COMPLEX64: i32 = 14;
+    const COMPLEX128: i32 = 15;
+    match number {
+        COMPLEX64 => Some(64),
+        COMPLEX128 => Some(128),
+        17..=20 | 24 => Some(8), // FLOAT8*
+        21..=23 => Some(4),      // UINT4, INT4, FLOAT4E2M1
+        25..=26 => Some(2),      // UINT2, INT2
+        _ => DataType::from_number(number).map(|t| 8 * t.size()),
+    }
+}
+
+fn sizes(tensor: &TensorProto) -> Result<Vec<usize>, ModelError> {
+    let sizes = tensor.dims.iter().map(|d| usize::try_from(*d)).collect::<Result<_, _>>();
+    sizes.map_err(|_| ModelError::NegativeSize {
+        tensor: printable(tensor.name.as_deref().unwrap_or("")),
+        dims: tensor.dims.iter().copied().take(8).collect(),
+    })
 }
 
 /// The elements of a file's tensor, whichever field they are in.
 pub(crate) fn constant_of(tensor: &TensorProto) -> Result<Constant, ModelError> {
-    let (dtype, dims) = signature(tensor)?;
-    let data = match &tensor.raw_data {
+    let name = || printable(tensor.name.as_deref().unwrap_or(""));
+    let dims = sizes(tensor)?;
+    let number = tensor.data_type.unwrap_or(0);
+    let dtype = DataType::from_number(number).ok_or_else(|| ModelError::ElementType { tensor: name(), number })?;
+    let data = match tensor.raw_data.as_ref().filter(|raw| !raw.is_empty()) {
         Some(raw) => raw.clone(),
         None => typed_data(dtype, tensor).into(),
     };
-    Constant::new(dtype, dims, data)
-        .map_err(|error| ModelError::Constant { tensor: printable(tensor.name.as_deref().unwrap_or("")), error })
+    Constant::new(dtype, dims, data).map_err(|error| ModelError::Constant { tensor: name(), error })
 }
 
 /// Little-endian elements from the typed fields; narrow types are kept in `int32_data`.

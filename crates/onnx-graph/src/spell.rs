@@ -5,10 +5,12 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::attributes::Attribute;
+use crate::carried;
 use crate::constant::Constant;
 use crate::dim::Dim;
 use crate::dtype::DataType;
-use crate::graph::{Graph, Known, Node, Tensor};
+use crate::graph::{Carried, Graph, Known, Node, Tensor};
+use crate::ops::LARGEST;
 use crate::proto::{
     AttributeProto, AttributeType, Dimension, DimensionValue, GraphProto, ModelProto, NodeProto, OperatorSetIdProto,
     TensorProto, TensorShapeProto, TypeProto, ValueInfoProto, type_proto,
@@ -25,18 +27,25 @@ pub struct Spelling {
 }
 
 impl Spelling {
-    /// The oldest opset from 17 on that says all of this graph: newer where the file's own is, if nodes are carried.
+    /// The oldest opset that says all of this graph: 17 or what its operators need; with nodes that are carried, the
+    /// file's own (13 at least), so that they mean what they meant.
     pub fn for_graph(graph: &Graph, batch: usize) -> Spelling {
-        let file = graph.opsets.iter().filter(|(d, _)| d.is_empty() || d == "ai.onnx").map(|(_, v)| *v).max();
-        let least = |node: &Node| match &*node.op {
-            _ if node.carried.is_some() => file.unwrap_or(0),
+        let needs = |node: &Node| match &*node.op {
+            _ if node.carried.is_some() => OLDEST,
             "AveragePool" if node.attributes.ints("dilations").iter().any(|d| *d != 1) => 19,
+            "HardSwish" => 14,
+            _ => OLDEST,
+        };
+        let base = match carried::opset_of(graph) {
+            Some(file) if file >= OLDEST => file,
             _ => 17,
         };
-        let opset = graph.nodes().iter().map(least).max().unwrap_or(17).max(17);
-        Spelling { opset, batch }
+        Spelling { opset: graph.nodes().iter().map(needs).fold(base, i64::max), batch }
     }
 }
+
+/// The oldest opset that is written.
+const OLDEST: i64 = 13;
 
 /// Why a graph cannot be written.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -44,13 +53,19 @@ impl Spelling {
 pub enum SpellError {
     #[error("\"{tensor}\" would have {elements} elements\nhint: no image classifier needs that; is the file damaged?")]
     TooLarge { tensor: String, elements: usize },
+    #[error(
+        "{node} cannot be written in opset {opset}: opset {since} changed `{op}`, the file is in {file}\nhint: convert the model with `onnx.version_converter`, or export it anew in opset 13 or newer"
+    )]
+    Outlived { node: String, op: String, since: i64, file: i64, opset: i64 },
     #[error("the size of \"{tensor}\" is {size} for a batch of {batch}")]
     Size { tensor: String, size: i64, batch: usize },
 }
 
 /// A splat below this many bytes is written out, above it becomes a ConstantOfShape.
 const DENSE_SPLAT: usize = 1 << 20;
-const LARGEST: usize = 1 << 33;
+
+/// Bytes of splats that are written out in all.
+const DENSE_BUDGET: usize = 64 << 20;
 
 /// Writes what the graph's outputs need.
 pub fn spell(graph: &Graph, spelling: &Spelling) -> Result<ModelProto, SpellError> {
@@ -60,6 +75,10 @@ pub fn spell(graph: &Graph, spelling: &Spelling) -> Result<ModelProto, SpellErro
         file: GraphProto::default(),
         made: HashMap::new(),
         written: HashSet::new(),
+        named: HashSet::new(),
+        given: HashSet::new(),
+        file_opset: carried::opset_of(graph),
+        dense_left: DENSE_BUDGET,
         count: 0,
     };
     writer.file.name = Some("onnxcam".to_owned());
@@ -68,23 +87,23 @@ pub fn spell(graph: &Graph, spelling: &Spelling) -> Result<ModelProto, SpellErro
         writer.file.input.push(value);
     }
     let needed = graph.needed_for(&graph.outputs);
-    for (node, _) in graph.nodes().iter().zip(needed).filter(|(_, needed)| *needed) {
+    let nodes = graph.nodes().iter().zip(needed).filter(|(_, needed)| *needed).map(|(node, _)| node);
+    for node in nodes.clone() {
         writer.node(node)?;
     }
     for output in &graph.outputs {
         writer.output(*output)?;
     }
+    let (functions, foreign) = carried::needs(graph, nodes);
     let mut opset_import = vec![import("", spelling.opset)];
-    for (domain, version) in graph.opsets.iter().filter(|(d, _)| !d.is_empty() && d != "ai.onnx") {
-        opset_import.push(import(domain, *version));
-    }
+    opset_import.extend(foreign.iter().map(|(domain, version)| import(domain, *version)));
     Ok(ModelProto {
         ir_version: Some(ir_version(spelling.opset)),
         producer_name: Some("onnxcam".to_owned()),
         producer_version: Some(env!("CARGO_PKG_VERSION").to_owned()),
         opset_import,
         graph: Some(writer.file),
-        functions: graph.functions.clone(),
+        functions,
         ..Default::default()
     })
 }
@@ -112,7 +131,14 @@ struct Writer<'g> {
     file: GraphProto,
     /// Constants that spelling adds, by content, so that each stands once.
     made: HashMap<Vec<i64>, String>,
+    /// Constants that are written.
     written: HashSet<Tensor>,
+    named: HashSet<String>,
+    /// Outputs that are written.
+    given: HashSet<Tensor>,
+    /// The opset of carried nodes.
+    file_opset: Option<i64>,
+    dense_left: usize,
     count: usize,
 }
 
@@ -155,15 +181,15 @@ impl Writer<'_> {
         let known = info.dtype.is_some();
         Ok(ValueInfoProto {
             name: Some(info.name.to_string()),
-            r#type: known.then(|| TypeProto { value: Some(type_proto::Value::TensorType(tensor)), denotation: None }),
+            r#type: known.then_some(TypeProto { value: Some(type_proto::Value::TensorType(tensor)), denotation: None }),
             ..Default::default()
         })
     }
 
-    /// An output of the graph; one that is an input or a constant goes through Identity.
+    /// An output of the graph; one that is an input or a constant, or an output already, goes through Identity.
     fn output(&mut self, t: Tensor) -> Result<(), SpellError> {
         let mut value = self.value_info(t)?;
-        if self.graph.producer_index(t).is_none() {
+        if self.graph.producer_index(t).is_none() || !self.given.insert(t) {
             let name = self.fresh("output");
             let input = self.input(t)?;
             self.push("Identity", vec![input], vec![name.clone()], vec![]);
@@ -195,10 +221,10 @@ impl Writer<'_> {
     }
 
     fn constant(&mut self, name: &str, constant: &Constant) -> Result<(), SpellError> {
-        if constant.len() > LARGEST {
+        if i64::try_from(constant.len()).is_ok_and(|n| n > LARGEST) {
             return Err(SpellError::TooLarge { tensor: printable(name), elements: constant.len() });
         }
-        let dense = constant.as_splat().is_none() || constant.len() * constant.dtype().size() <= DENSE_SPLAT;
+        let dense = constant.as_splat().is_none() || self.afford(constant.len() * constant.dtype().size());
         match constant.bytes() {
             Ok(bytes) if dense => self.file.initializer.push(TensorProto {
                 dims: constant.dims().iter().map(|d| *d as i64).collect(),
@@ -227,6 +253,13 @@ impl Writer<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Whether a splat of so many bytes is written out.
+    fn afford(&mut self, bytes: usize) -> bool {
+        let left = self.dense_left.checked_sub(bytes).filter(|_| bytes <= DENSE_SPLAT);
+        self.dense_left = left.unwrap_or(self.dense_left);
+        left.is_some()
     }
 
     /// A constant of int64s with one axis.
@@ -272,23 +305,48 @@ impl Writer<'_> {
         }
         let outputs: Vec<String> = node.outputs.iter().map(|t| t.map_or(String::new(), |t| self.name(t))).collect();
         if let Some(carried) = &node.carried {
-            self.file.node.push(NodeProto {
-                name: Some(node.name.clone()),
-                op_type: Some(node.op.to_string()),
-                domain: Some(carried.domain.clone()),
-                overload: Some(carried.overload.clone()).filter(|o| !o.is_empty()),
-                input: inputs,
-                output: outputs,
-                attribute: carried.attributes.clone(),
-                ..Default::default()
-            });
-            return Ok(());
+            return self.carried(node, carried, inputs, outputs);
         }
         let first = self.file.node.len();
         self.canonical(node, inputs, outputs)?;
+        let name = self.node_name(node);
         if let Some(written) = self.file.node[first..].last_mut() {
-            written.name = Some(node.name.clone()).filter(|n| !n.is_empty());
+            written.name = name;
         }
+        Ok(())
+    }
+
+    /// The node's name, once: one node of the file may have become several, and ONNX Runtime wants names to differ.
+    fn node_name(&mut self, node: &Node) -> Option<String> {
+        let new = !node.name.is_empty() && self.named.insert(node.name.clone());
+        new.then(|| node.name.clone())
+    }
+
+    fn carried(
+        &mut self,
+        node: &Node,
+        carried: &Carried,
+        mut inputs: Vec<String>,
+        outputs: Vec<String>,
+    ) -> Result<(), SpellError> {
+        let opset = self.spelling.opset;
+        let file = self.file_opset.unwrap_or(opset);
+        if let Some((op, since)) = carried::outlived(&node.op, carried, file, opset) {
+            let (node, op) = (self.graph.describe(node), printable(op));
+            return Err(SpellError::Outlived { node, op, since, file, opset });
+        }
+        let captured = inputs.split_off(carried.own_inputs(inputs.len()));
+        let name = self.node_name(node);
+        self.file.node.push(NodeProto {
+            name,
+            op_type: Some(node.op.to_string()),
+            domain: Some(carried.domain.clone()),
+            overload: Some(carried.overload.clone()).filter(|o| !o.is_empty()),
+            input: inputs,
+            output: outputs,
+            attribute: carried::attributes(carried, &captured),
+            ..Default::default()
+        });
         Ok(())
     }
 
@@ -340,9 +398,13 @@ impl Writer<'_> {
             }
             "AveragePool" if self.spelling.opset < 19 => left_out = &["dilations"],
             "Swish" if self.spelling.opset < 24 => {
-                return Ok(self.swish(a.float("alpha"), x.expect("Swish has an input"), inputs, outputs));
+                self.swish(a.float("alpha"), x.expect("Swish has an input"), inputs, outputs);
+                return Ok(());
             }
-            "ArgMax" => return Ok(self.first_maximum(node, inputs, outputs)),
+            "ArgMax" => {
+                self.first_maximum(node, inputs, outputs);
+                return Ok(());
+            }
             _ => {}
         }
         let attributes = a.iter().filter(|(name, _)| !left_out.contains(name)).filter_map(attribute).collect();
@@ -381,9 +443,9 @@ impl Writer<'_> {
     }
 }
 
-/// Where a slice of `count` elements ends; below zero there is no such index, so one far outside.
+/// Where a slice of `count` elements ends: one behind the last; below zero there is no such index, so one far outside.
 fn end(start: i64, step: i64, count: i64) -> i64 {
-    let end = start + step * count;
+    let end = if count == 0 { start } else { start + step * (count - 1) + step.signum() };
     if end < 0 { i64::from(i32::MIN) } else { end }
 }
 

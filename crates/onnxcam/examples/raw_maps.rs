@@ -29,8 +29,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let engine = choose(engine.parse()?, &Search::from_env(None))?.engine;
     let pictures = read_npy(Path::new(input))?;
     let mut explainer = Explainer::with_weights(&plan, &engine, pictures.len_of(Axis(0)), None)?;
-    let mut k = 0;
-    for class in class.split(',') {
+    for (k, class) in class.split(',').enumerate() {
         let targets = vec![class.parse()?; pictures.len_of(Axis(0))];
         let start = std::time::Instant::now();
         let explained: Vec<_> = if explainer.batch() < targets.len() {
@@ -50,7 +49,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 write_npy(Path::new(&format!("{out}.{k}.{i}.{}.weights.npy", method.name())), &w)?;
             }
         }
-        k += 1;
     }
     Ok(())
 }

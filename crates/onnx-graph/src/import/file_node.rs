@@ -1,48 +1,61 @@
 //! A node of the file as the settling functions see it.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
 
 use crate::constant::Constant;
 use crate::dim::Dim;
-use crate::emit::Emit;
+use crate::emit::{Emit, EmitError};
 use crate::graph::Tensor;
-use crate::ops::axis;
-use crate::proto::{AttributeProto, NodeProto};
+use crate::ops::{MOST_AXES, axis};
+use crate::proto::{AttributeProto, AttributeType, NodeProto};
 
-/// Why a node is carried rather than settled.
+/// Why a node is not settled.
 #[derive(Debug)]
-pub(super) struct Refusal(pub String);
+pub(super) enum Refusal {
+    /// It is carried as it is.
+    Carry(String),
+    /// What it makes is larger than any memory: the model is refused.
+    TooLarge(String),
+}
 
 impl From<String> for Refusal {
     fn from(reason: String) -> Refusal {
-        Refusal(reason)
+        Refusal::Carry(reason)
     }
 }
 
 impl From<&str> for Refusal {
     fn from(reason: &str) -> Refusal {
-        Refusal(reason.to_owned())
+        Refusal::Carry(reason.to_owned())
+    }
+}
+
+impl From<EmitError> for Refusal {
+    fn from(error: EmitError) -> Refusal {
+        if error.too_large { Refusal::TooLarge(error.misfit) } else { Refusal::Carry(error.misfit) }
     }
 }
 
 /// Writes a node out in canonical form and answers its outputs.
 pub(super) type Settle = fn(&FileNode) -> Result<Vec<Option<Tensor>>, Refusal>;
 
-/// A node with typed access to its attributes. Every attribute has to be asked for: one that nobody reads means
-/// something that we do not know.
+/// A node with typed access to its attributes. Every attribute has to be asked for, as the type that it has: one that
+/// nobody reads means something that we do not know.
 pub(super) struct FileNode<'a, 'g> {
     pub e: &'a Emit<'g>,
     pub proto: &'a NodeProto,
     pub opset: i64,
     pub inputs: &'a [Option<Tensor>],
     read: RefCell<HashSet<&'a str>>,
+    mistyped: Cell<Option<&'static str>>,
     notes: RefCell<Vec<String>>,
 }
 
 impl<'a, 'g> FileNode<'a, 'g> {
     pub fn new(e: &'a Emit<'g>, proto: &'a NodeProto, opset: i64, inputs: &'a [Option<Tensor>]) -> Self {
-        FileNode { e, proto, opset, inputs, read: RefCell::default(), notes: RefCell::default() }
+        let (read, mistyped, notes) = (RefCell::default(), Cell::default(), RefCell::default());
+        FileNode { e, proto, opset, inputs, read, mistyped, notes }
     }
 
     pub fn op(&self) -> &str {
@@ -58,6 +71,9 @@ impl<'a, 'g> FileNode<'a, 'g> {
     }
 
     pub fn check_all_read(&self) -> Result<(), Refusal> {
+        if let Some(name) = self.mistyped.get() {
+            return Err(format!("its attribute `{name}` is of another type than it should be").into());
+        }
         let read = self.read.borrow();
         match self.proto.attribute.iter().find(|a| !read.contains(a.name.as_deref().unwrap_or(""))) {
             Some(unread) => Err(format!("its attribute `{}` is not known here", name_of(unread)).into()),
@@ -116,6 +132,9 @@ impl<'a, 'g> FileNode<'a, 'g> {
 
     /// Axes counted from the front, ascending.
     pub fn axes(&self, axes: &[i64], rank: usize) -> Result<Vec<i64>, Refusal> {
+        if axes.len() > MOST_AXES {
+            return Err(format!("{} axes are too many", axes.len()).into());
+        }
         let mut counted = axes.iter().map(|a| Ok(axis(*a, rank)? as i64)).collect::<Result<Vec<i64>, String>>()?;
         counted.sort_unstable();
         counted.dedup();
@@ -129,34 +148,58 @@ impl<'a, 'g> FileNode<'a, 'g> {
         self.proto.attribute.iter().find(|a| a.name.as_deref() == Some(name))
     }
 
+    /// The attribute of this name and type. Some writers leave zeros out, so its value may be absent; the oldest leave
+    /// the type out, then the value `has` to be there.
+    fn typed(
+        &self,
+        name: &'static str,
+        kind: AttributeType,
+        has: fn(&AttributeProto) -> bool,
+    ) -> Option<&'a AttributeProto> {
+        let attribute = self.attribute(name)?;
+        let fits = match attribute.r#type.unwrap_or_default() {
+            0 => has(attribute),
+            declared => declared == kind as i32,
+        };
+        if !fits {
+            self.mistyped.set(Some(name));
+        }
+        fits.then_some(attribute)
+    }
+
     /// Attributes that do not matter for the result of inference.
     pub fn ignore(&self, names: &[&'static str]) {
         self.read.borrow_mut().extend(names);
     }
 
     pub fn int(&self, name: &'static str) -> Option<i64> {
-        self.attribute(name)?.i
+        self.typed(name, AttributeType::Int, |a| a.i.is_some()).map(|a| a.i.unwrap_or_default())
     }
 
     pub fn int_or(&self, name: &'static str, default: i64) -> i64 {
         self.int(name).unwrap_or(default)
     }
 
+    pub fn float(&self, name: &'static str) -> Option<f32> {
+        self.typed(name, AttributeType::Float, |a| a.f.is_some()).map(|a| a.f.unwrap_or_default())
+    }
+
     pub fn float_or(&self, name: &'static str, default: f32) -> f32 {
-        self.attribute(name).and_then(|a| a.f).unwrap_or(default)
+        self.float(name).unwrap_or(default)
     }
 
     pub fn ints(&self, name: &'static str) -> Option<Vec<i64>> {
-        self.attribute(name).map(|a| a.ints.clone())
+        self.typed(name, AttributeType::Ints, |a| !a.ints.is_empty()).map(|a| a.ints.clone())
     }
 
     pub fn floats(&self, name: &'static str) -> Option<Vec<f32>> {
-        self.attribute(name).map(|a| a.floats.clone())
+        self.typed(name, AttributeType::Floats, |a| !a.floats.is_empty()).map(|a| a.floats.clone())
     }
 
     pub fn text_or(&self, name: &'static str, default: &str) -> String {
-        let bytes = self.attribute(name).and_then(|a| a.s.as_ref());
-        bytes.map_or_else(|| default.to_owned(), |b| String::from_utf8_lossy(b).into_owned())
+        let text =
+            self.typed(name, AttributeType::String, |a| a.s.is_some()).map(|a| a.s.as_deref().unwrap_or_default());
+        text.map_or_else(|| default.to_owned(), |bytes| String::from_utf8_lossy(bytes).into_owned())
     }
 
     pub fn tensor(&self, name: &'static str) -> Result<Option<Constant>, Refusal> {

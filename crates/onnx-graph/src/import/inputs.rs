@@ -1,13 +1,13 @@
 //! The graph's inputs, and what the file declares about its tensors.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::{ImportOptions, Scope, declared_values};
 use crate::dim::{Dim, Shape, show_shape};
 use crate::dtype::DataType;
 use crate::graph::Graph;
 use crate::model::ModelError;
-use crate::ops::Signature;
+use crate::ops::{MOST_AXES, Signature, is_too_large};
 use crate::proto::{DimensionValue, GraphProto, ValueInfoProto, type_proto};
 use crate::text::printable;
 
@@ -15,13 +15,17 @@ use crate::text::printable;
 const DEFAULT_SIZE: (usize, usize) = (224, 224);
 
 /// Declared types and shapes by tensor name, with the symbols read as batch where they are the inputs' batch.
-pub(super) struct Declared(HashMap<String, (Option<DataType>, Option<Vec<Option<Dim>>>)>);
+pub(super) struct Declared(HashMap<String, (Option<DataType>, Option<Sizes>)>);
+
+/// Sizes, as far as they are declared.
+type Sizes = Vec<Option<Dim>>;
 
 impl Declared {
     /// What is declared for a tensor; the shape only where every size is known.
     pub fn signature(&self, name: &str) -> Option<Signature> {
         let (dtype, dims) = self.0.get(name)?;
-        let shape = dims.as_ref().and_then(|dims| dims.iter().copied().collect());
+        let shape: Option<Shape> = dims.as_ref().and_then(|dims| dims.iter().copied().collect());
+        let shape = shape.filter(|shape| shape.len() <= MOST_AXES && !is_too_large(shape));
         Some(Signature { dtype: *dtype, shape })
     }
 }
@@ -33,37 +37,53 @@ pub(super) fn declare(
     graph: &mut Graph,
     notes: &mut Vec<String>,
 ) -> Result<Declared, ModelError> {
-    let mut batch_symbol = None;
+    let sparse = file.sparse_initializer.iter().filter_map(|s| s.values.as_ref());
+    let weights: HashSet<Option<&str>> = file.initializer.iter().chain(sparse).map(|t| t.name.as_deref()).collect();
+    let mut seen = HashSet::new();
+    let (mut batch_symbol, mut open_batch) = (None, false);
     for input in &file.input {
         let name = input.name.as_deref().unwrap_or("");
-        if file.initializer.iter().any(|i| i.name.as_deref() == Some(name)) {
+        if !seen.insert(name) {
+            return Err(ModelError::MadeTwice {
+                tensor: printable(name),
+                first: "an input of the graph".to_owned(),
+                second: "another input".to_owned(),
+            });
+        }
+        if weights.contains(&input.name.as_deref()) {
             continue;
         }
+        let unfit = |what: String| ModelError::Input { input: printable(name), what };
         let (dtype, dims) = declaration(input);
-        let dtype = dtype.ok_or_else(|| ModelError::Input {
-            input: printable(name),
-            what: "no tensor of a known element type".to_owned(),
-        })?;
+        let dtype = dtype.ok_or_else(|| unfit("no tensor of a known element type".to_owned()))?;
+        if dims.as_ref().is_some_and(|dims| dims.len() > MOST_AXES) {
+            return Err(unfit("a tensor of far too many axes".to_owned()));
+        }
         if batch_symbol.is_none() {
             batch_symbol = dims.as_ref().and_then(|d| symbol(d.first()?)).map(str::to_owned);
         }
+        open_batch |=
+            dims.as_ref().is_none_or(|d| !d.is_empty() && !matches!(d[0], Some(DimensionValue::DimValue(1..))));
         let shape = input_shape(name, dims.as_deref(), batch_symbol.as_deref(), options, notes);
+        if is_too_large(&shape) {
+            return Err(unfit(format!("as large as {}", show_shape(&shape))));
+        }
         graph.add_input(name, dtype, shape);
     }
     if graph.inputs.is_empty() {
         return Err(ModelError::NoInput);
     }
-    let batch = graph.inputs.iter().filter_map(|t| graph.shape(*t)?.first().copied()).find(|d| d.is_symbolic());
+    let batch = open_batch.then(|| options.batch.map_or(Dim::BATCH, Dim::from));
     let read = |v: &ValueInfoProto| {
         let (dtype, dims) = declaration(v);
         let dims = dims.map(|dims| {
-            dims.iter()
-                .map(|d| match d {
-                    Some(DimensionValue::DimValue(size)) if *size > 0 => Some(Dim::new(*size)),
-                    Some(DimensionValue::DimParam(s)) if Some(s.as_str()) == batch_symbol.as_deref() => batch,
-                    _ => None,
-                })
-                .collect()
+            let read = |(i, d): (usize, &Option<DimensionValue>)| match d {
+                Some(DimensionValue::DimValue(size)) if *size > 0 => Some(Dim::new(*size)),
+                Some(DimensionValue::DimParam(s)) if Some(s.as_str()) == batch_symbol.as_deref() => batch,
+                _ if i == 0 => batch, // Whatever the file calls it.
+                _ => None,
+            };
+            dims.iter().enumerate().map(read).collect()
         });
         (dtype, dims)
     };
@@ -112,7 +132,7 @@ fn input_shape(
         && fixed(&dims[3]).is_some_and(|d| matches!(d.known(), Some(1 | 3 | 4)));
     let spatial = if channels_last { 1..3 } else { 2..4 };
     let mut assumed = Vec::new();
-    let shape = dims
+    let shape: Shape = dims
         .iter()
         .enumerate()
         .map(|(i, dim)| match (i, fixed(dim)) {
@@ -129,6 +149,13 @@ fn input_shape(
             }
         })
         .collect();
+    if assumed.is_empty()
+        && let (4, Some((height, width))) = (dims.len(), options.input_size)
+        && shape[spatial.clone()] != sizes
+    {
+        let fixed = show_shape(&shape);
+        notes.push(format!("input \"{name}\" is {fixed} in the file; the size {height}x{width} asked for is not used"));
+    }
     if !assumed.is_empty() && options.input_size.is_none() {
         notes.push(format!(
             "input \"{name}\" leaves its size open; assumed {} (choose with --input-size)",
@@ -146,7 +173,10 @@ pub(super) fn check_declared(
     scope: &Scope,
     notes: &mut Vec<String>,
 ) {
-    for (name, _) in declared_values(file) {
+    const MOST: usize = 5;
+    let mut contradictions = Vec::new();
+    let mut seen = HashSet::new();
+    for (name, _) in declared_values(file).filter(|(name, _)| seen.insert(*name)) {
         let (Some(t), Some((_, Some(dims)))) = (scope.get(name), declared.0.get(name)) else { continue };
         let Some(shape) = graph.shape(*t) else { continue };
         let contradicts = dims.len() != shape.len()
@@ -155,12 +185,17 @@ pub(super) fn check_declared(
             });
         if contradicts {
             let shown: Vec<String> = dims.iter().map(|d| d.map_or("?".to_owned(), |d| d.to_string())).collect();
-            notes.push(format!(
+            contradictions.push(format!(
                 "the file declares \"{}\" as [{}], its nodes make {}; the latter is used",
                 printable(name),
                 shown.join(","),
                 show_shape(shape)
             ));
         }
+    }
+    let more = contradictions.len().saturating_sub(MOST);
+    notes.extend(contradictions.into_iter().take(MOST));
+    if more > 0 {
+        notes.push(format!("{more} more declared shapes contradict the nodes"));
     }
 }

@@ -2,10 +2,11 @@
 
 use super::file_node::{FileNode, Refusal, Settle, one};
 use crate::attributes::Attributes;
-use crate::constant::{Constant, FOLDING_BUDGET};
+use crate::constant::Constant;
 use crate::dim::{Dim, Shape, element_count, show_shape};
+use crate::dtype::DataType;
 use crate::graph::Tensor;
-use crate::ops::{axis, broadcast};
+use crate::ops::{axis, broadcast, is_too_large};
 
 pub(super) const OPERATORS: &[(&str, Settle)] = &[
     ("Constant", constant),
@@ -32,20 +33,18 @@ pub(super) const OPERATORS: &[(&str, Settle)] = &[
 type Settled = Result<Vec<Option<Tensor>>, Refusal>;
 
 fn constant(n: &FileNode) -> Settled {
-    let vector = |count: usize| [count];
     let value = if let Some(value) = n.tensor("value")? {
         value
     } else if let Some(values) = n.ints("value_ints") {
-        Constant::i64s(&vector(values.len()), &values)
+        Constant::i64s(&[values.len()], &values)
     } else if let Some(values) = n.floats("value_floats") {
-        Constant::f32s(&vector(values.len()), &values)
+        Constant::f32s(&[values.len()], &values)
     } else if let Some(value) = n.int("value_int") {
         Constant::i64s(&[], &[value])
+    } else if let Some(value) = n.float("value_float") {
+        Constant::scalar(value)
     } else {
-        match n.float_or("value_float", f32::NAN) {
-            value if value.is_nan() => return Err("it is neither numbers nor a dense tensor".into()),
-            value => Constant::scalar(value),
-        }
+        return Err("it is neither numbers nor a dense tensor".into());
     };
     one(n.e.constant(value))
 }
@@ -53,16 +52,19 @@ fn constant(n: &FileNode) -> Settled {
 /// A value repeated: a splat where the shape is known, else expanded with the batch.
 fn constant_of_shape(n: &FileNode) -> Settled {
     let value = n.tensor("value")?.unwrap_or_else(|| Constant::f32s(&[1], &[0.0]));
+    if value.len() != 1 {
+        return Err(format!("its value has {} elements", value.len()).into());
+    }
     let shape = n.sizes(0)?;
     let sizes: Option<Vec<usize>> = shape.iter().map(|d| usize::try_from(d.known()?).ok()).collect();
     let Some(sizes) = sizes else {
         let scalar = value.reshaped(vec![]).map_err(|e| e.to_string())?;
         return one(n.e.expand(n.e.constant(scalar), shape));
     };
-    let splat = Constant::splat(&value, sizes).map_err(|e| e.to_string())?;
-    let small = splat.len() <= FOLDING_BUDGET / 1024;
-    let dense = small.then(|| Constant::new(splat.dtype(), splat.dims().to_vec(), splat.bytes().ok()?).ok()).flatten();
-    one(n.e.constant(dense.unwrap_or(splat)))
+    if is_too_large(&shape) {
+        return Err(Refusal::TooLarge(format!("its output would be {}", show_shape(&shape))));
+    }
+    one(n.e.constant(Constant::splat(&value, sizes).map_err(|e| e.to_string())?))
 }
 
 fn shape(n: &FileNode) -> Settled {
@@ -79,16 +81,22 @@ fn count(n: &FileNode) -> Settled {
 }
 
 fn range(n: &FileNode) -> Settled {
-    let (start, limit, delta) = (n.integers(0)?, n.integers(1)?, n.integers(2)?);
-    let (start, limit, delta) = (start[0], limit[0], delta[0]);
+    const MOST: i64 = 4096;
+    let scalar = |i: usize| match n.integers(i)?.as_slice() {
+        [one] => Ok(*one),
+        several => Err(Refusal::from(format!("input {i} has {} elements", several.len()))),
+    };
+    let (start, limit, delta) = (scalar(0)?, scalar(1)?, scalar(2)?);
     let span = limit.checked_sub(start).ok_or("it is too long")?;
     let steps = span.checked_div(delta).ok_or("its step is zero")?;
     let count = (steps + i64::from(span % delta != 0)).max(0);
-    if count > 1 << 20 {
+    if count > MOST || !n.e.afford(count as usize) {
         return Err(format!("{count} numbers are too many to fold").into());
     }
     let values: Vec<i64> = (0..count).map(|i| start + i * delta).collect();
-    one(n.e.constant(Constant::i64s(&[values.len()], &values)))
+    let dtype = n.e.graph().tensor(n.input(0)?).dtype.unwrap_or(DataType::I64);
+    let values = Constant::integers(dtype, &[values.len()], &values);
+    one(n.e.constant(values.ok_or("it counts in floats")?))
 }
 
 /// 0 stands for the input's size (unless `allowzero`), −1 for what is left.
@@ -103,6 +111,9 @@ fn reshape(n: &FileNode) -> Settled {
         });
     }
     let rest = |d: &Dim| d.known() == Some(-1);
+    if to.iter().filter(|d| rest(d)).count() > 1 {
+        return Err(format!("its shape {} has more than one -1", show_shape(&to)).into());
+    }
     if let Some(open) = to.iter().position(rest) {
         let others: Vec<Dim> = to.iter().copied().enumerate().filter(|(i, _)| *i != open).map(|(_, d)| d).collect();
         let filled = element_count(&from).zip(element_count(&others)).and_then(|(all, part)| all.div(part));
@@ -169,6 +180,9 @@ fn split(n: &FileNode) -> Settled {
     let along = axis(n.int_or("axis", 0), shape.len())?;
     let parts = n.proto.output.len() as i64;
     let counted = n.int("num_outputs");
+    if counted.is_some_and(|counted| counted != parts) {
+        return Err(format!("it has {parts} outputs, not as many as `num_outputs` says").into());
+    }
     let sizes = match n.input_or_attribute(1, "split", 13)? {
         Some(sizes) => sizes,
         None => {
@@ -191,7 +205,7 @@ fn split(n: &FileNode) -> Settled {
 fn slice(n: &FileNode) -> Settled {
     let shape = n.shape(0)?;
     let (starts, ends, axes, steps) = if n.opset < 10 {
-        let given = |name: &'static str| n.ints(name).ok_or_else(|| Refusal(format!("its {name} are missing")));
+        let given = |name: &'static str| n.ints(name).ok_or_else(|| Refusal::Carry(format!("its {name} are missing")));
         (given("starts")?, given("ends")?, n.ints("axes"), None)
     } else {
         let optional = |i: usize| n.optional(i).map(|_| n.integers(i)).transpose();
@@ -211,8 +225,9 @@ fn slice(n: &FileNode) -> Settled {
             }
             return Err("it takes a part of the batch".into());
         };
-        let (start, count) = clamp(starts[i], ends[i], steps[i], extent).ok_or("its step is zero")?;
-        x = n.e.slice(x, along, start, steps[i], count);
+        let (start, count) = clamp(starts[i], ends[i], steps[i], extent).ok_or("its step is not possible")?;
+        let step = if count > 1 { steps[i] } else { 1 };
+        x = n.e.slice(x, along, start, step, count);
     }
     one(x)
 }
@@ -225,7 +240,7 @@ fn clamp(start: i64, end: i64, step: i64, extent: i64) -> Option<(i64, i64)> {
         let start = start.clamp(0, extent);
         (start, end.clamp(0, extent) - start)
     } else {
-        let start = start.clamp(-1, extent - 1);
+        let start = start.max(0).min(extent - 1);
         (start, start - end.clamp(-1, extent - 1))
     };
     let stride = step.checked_abs().filter(|s| *s > 0)?;
@@ -284,6 +299,9 @@ fn tile(n: &FileNode) -> Settled {
 fn depth_to_space(n: &FileNode) -> Settled {
     let block = n.int("blocksize").filter(|b| *b > 0).ok_or("its block size is missing")?;
     let mode = n.text_or("mode", "DCR");
+    if !matches!(mode.as_str(), "DCR" | "CRD") {
+        return Err(format!("mode {mode:?} is not known").into());
+    }
     let attributes = Attributes::none().with("blocksize", block).with("mode", mode.as_str());
     one(n.e.node("DepthToSpace", &[n.input(0)?], attributes))
 }

@@ -8,18 +8,24 @@
 //!
 //! Every tensor of the file keeps its name.
 
+mod calls;
 mod elementwise;
 mod file_node;
 mod inputs;
 mod layout;
 mod linear;
 mod normalise;
+mod order;
 mod reduce;
+mod weights;
 mod window;
 
 use std::collections::{HashMap, HashSet};
 
+use calls::Functions;
 use file_node::{FileNode, Refusal, Settle};
+use order::{captured, reads, topological_order};
+pub(crate) use order::{describe, subgraphs};
 
 use crate::constant::Constant;
 use crate::emit::Emit;
@@ -27,7 +33,7 @@ use crate::graph::{Carried, Graph, Tensor};
 use crate::model::{Model, ModelError, constant_of};
 use crate::module_path::module_path;
 use crate::ops::Signature;
-use crate::proto::{AttributeProto, FunctionProto, NodeProto, ValueInfoProto};
+use crate::proto::{AttributeProto, GraphProto, NodeProto, ValueInfoProto};
 use crate::text::printable;
 
 /// What the caller knows better than the file.
@@ -58,46 +64,62 @@ const FAMILIES: &[&[(&str, Settle)]] = &[
     window::OPERATORS,
 ];
 
-/// How deep local functions may call each other.
-const DEEPEST_CALL: usize = 32;
-
 /// Opsets that we read.
 const OPSETS: std::ops::RangeInclusive<i64> = 7..=28;
 
 /// The canonical view of a model.
+///
+/// A file whose nodes only fit together for one image at a time, whatever its input declares, is read so.
 pub fn import(model: &Model, options: &ImportOptions) -> Result<Imported, ModelError> {
+    let imported = walk(model, options)?;
+    let carried = |i: &Imported| i.graph.nodes().iter().filter(|n| n.carried.is_some()).count();
+    let mut inputs = imported.graph.inputs.iter().filter_map(|t| imported.graph.shape(*t));
+    let open = inputs.any(|shape| shape.iter().any(|d| d.is_symbolic()));
+    if !open || carried(&imported) == 0 {
+        return Ok(imported);
+    }
+    let mut single = walk(model, &ImportOptions { batch: Some(1), ..options.clone() })?;
+    if carried(&single) >= carried(&imported) {
+        return Ok(imported);
+    }
+    single.notes.push("the network's nodes only fit together for a batch of 1; it is run so".to_owned());
+    Ok(single)
+}
+
+fn walk(model: &Model, options: &ImportOptions) -> Result<Imported, ModelError> {
     let file = model.graph();
-    let mut graph = Graph::new();
-    graph.opsets = model.opsets();
-    graph.functions = model.proto().functions.clone();
     let opset = model.opset();
+    if opset == 0 {
+        return Err(ModelError::NoOpset);
+    }
     if !OPSETS.contains(&opset) {
         return Err(ModelError::Opset { opset, oldest: *OPSETS.start(), newest: *OPSETS.end() });
     }
+    let mut graph = Graph::new();
+    graph.opsets = model.opsets();
+    graph.functions = model.proto().functions.clone();
+    let names = file.node.iter().flat_map(|n| &n.output).chain(file.input.iter().flat_map(|v| &v.name));
+    names.for_each(|name| graph.reserve(name));
 
-    let mut scope = HashMap::new();
-    for initializer in &file.initializer {
-        let name = initializer.name.as_deref().unwrap_or_default();
-        let constant = constant_of(initializer)?;
-        scope.insert(name.to_owned(), graph.add_constant(name, constant));
-    }
+    let mut scope = Scope::new();
+    weights::declare(file, &mut graph, &mut scope)?;
     let mut notes = Vec::new();
     let declared = inputs::declare(file, options, &mut graph, &mut notes)?;
     for input in &graph.inputs {
         scope.insert(graph.tensor(*input).name.to_string(), *input);
     }
 
-    let order = topological_order(&file.node)?;
-    let functions = model.proto().functions.iter().map(|f| (function_key(f), f)).collect();
+    let outputs = file.output.iter().map(|v| v.name.as_deref().unwrap_or_default());
+    let frame = Frame::new(opset, 0, &file.node, outputs.clone());
+    let functions = Functions::new(&model.proto().functions);
     let mut walk = Walk { e: Emit::new(&mut graph), functions, declared, notes };
-    for index in order {
-        walk.node(&file.node[index], opset, &mut scope, 0)?;
+    for index in topological_order(&file.node)? {
+        walk.node(&file.node[index], &frame, &mut scope)?;
     }
     let Walk { e, mut notes, declared, .. } = walk;
     e.finish().map_err(ModelError::Emit)?;
 
-    for output in &file.output {
-        let name = output.name.as_deref().unwrap_or_default();
+    for name in outputs {
         let t = scope.get(name).copied().ok_or_else(|| ModelError::NeverMade {
             tensor: printable(name),
             reader: "an output of the graph".to_owned(),
@@ -108,53 +130,64 @@ pub fn import(model: &Model, options: &ImportOptions) -> Result<Imported, ModelE
     Ok(Imported { graph, notes })
 }
 
-type FunctionKey<'a> = (&'a str, &'a str, &'a str);
-
-fn function_key(f: &FunctionProto) -> FunctionKey<'_> {
-    (f.domain.as_deref().unwrap_or(""), f.name.as_deref().unwrap_or(""), f.overload.as_deref().unwrap_or(""))
-}
-
-struct Walk<'m, 'g> {
-    e: Emit<'g>,
-    functions: HashMap<FunctionKey<'m>, &'m FunctionProto>,
-    declared: inputs::Declared,
-    notes: Vec<String>,
+fn standard(domain: &str) -> bool {
+    matches!(domain, "" | "ai.onnx")
 }
 
 type Scope = HashMap<String, Tensor>;
 
+/// What a walk through one list of nodes knows: the file's own, or a function's.
+struct Frame<'n> {
+    opset: i64,
+    /// How many calls it is away from the file's own nodes.
+    depth: usize,
+    /// Every name that somebody reads.
+    read: HashSet<&'n str>,
+}
+
+impl<'n> Frame<'n> {
+    fn new(opset: i64, depth: usize, nodes: &'n [NodeProto], outputs: impl Iterator<Item = &'n str>) -> Frame<'n> {
+        Frame { opset, depth, read: nodes.iter().flat_map(reads).chain(outputs).collect() }
+    }
+}
+
+struct Walk<'m, 'g> {
+    e: Emit<'g>,
+    functions: Functions<'m>,
+    declared: inputs::Declared,
+    notes: Vec<String>,
+}
+
 impl Walk<'_, '_> {
-    fn node(&mut self, proto: &NodeProto, opset: i64, scope: &mut Scope, depth: usize) -> Result<(), ModelError> {
+    fn node(&mut self, proto: &NodeProto, frame: &Frame, scope: &mut Scope) -> Result<(), ModelError> {
         let inputs = self.inputs(proto, scope)?;
-        let domain = proto.domain.as_deref().unwrap_or("");
-        let op = proto.op_type.as_deref().unwrap_or("");
-        let key = (domain, op, proto.overload.as_deref().unwrap_or(""));
-        if let Some(function) = self.functions.get(&key).copied() {
-            let outputs = self.call(function, proto, &inputs, depth)?;
-            return Ok(self.bind(proto, outputs, scope));
+        if let Some(function) = self.functions.called(proto) {
+            let outputs = self.call(function, proto, &inputs, frame.depth + 1)?;
+            return self.bind(proto, outputs, frame, scope);
         }
         self.e.mark();
-        let outputs = match self.settle(proto, opset, &inputs) {
+        let (nodes, tensors) = self.size();
+        let outputs = match self.settle(proto, frame, &inputs) {
             Ok(outputs) => outputs,
-            Err(Refusal(reason)) => self.carry(proto, inputs, reason),
+            Err(Refusal::TooLarge(reason)) => return Err(ModelError::TooLarge { node: describe(proto), reason }),
+            Err(Refusal::Carry(reason)) => {
+                self.e.graph_mut().truncate(nodes, tensors);
+                self.carry(proto, inputs, scope, reason)?
+            }
         };
         self.label(proto);
-        self.bind(proto, outputs, scope);
-        Ok(())
+        self.bind(proto, outputs, frame, scope)
+    }
+
+    fn size(&self) -> (usize, usize) {
+        let graph = self.e.graph();
+        (graph.nodes().len(), graph.tensors().count())
     }
 
     fn inputs(&self, proto: &NodeProto, scope: &Scope) -> Result<Vec<Option<Tensor>>, ModelError> {
         let mut inputs = Vec::with_capacity(proto.input.len());
         for name in &proto.input {
-            inputs.push(match name.as_str() {
-                "" => None,
-                name => Some(
-                    scope
-                        .get(name)
-                        .copied()
-                        .ok_or_else(|| ModelError::NeverMade { tensor: printable(name), reader: describe(proto) })?,
-                ),
-            });
+            inputs.push(if name.is_empty() { None } else { Some(made(name, proto, scope)?) });
         }
         while inputs.last() == Some(&None) {
             inputs.pop();
@@ -165,28 +198,48 @@ impl Walk<'_, '_> {
     fn settle(
         &mut self,
         proto: &NodeProto,
-        opset: i64,
+        frame: &Frame,
         inputs: &[Option<Tensor>],
     ) -> Result<Vec<Option<Tensor>>, Refusal> {
         let op = proto.op_type.as_deref().unwrap_or("");
         let domain = proto.domain.as_deref().unwrap_or("");
-        if !matches!(domain, "" | "ai.onnx") {
-            return Err(Refusal(format!("its domain is `{}`, not the standard one", printable(domain))));
+        if !standard(domain) {
+            return Err(format!("its domain is `{}`, not the standard one", printable(domain)).into());
+        }
+        if !OPSETS.contains(&frame.opset) {
+            return Err(format!("its function is written in opset {}", frame.opset).into());
         }
         let settle = FAMILIES.iter().copied().flatten().find(|(name, _)| *name == op);
-        let (_, settle) = settle.ok_or_else(|| Refusal("this operator is not known here".to_owned()))?;
-        let node = FileNode::new(&self.e, proto, opset, inputs);
-        let outputs = settle(&node)?;
+        let (_, settle) = settle.ok_or("this operator is not known here")?;
+        let node = FileNode::new(&self.e, proto, frame.opset, inputs);
+        let settled = settle(&node);
         if let Some(error) = self.e.take_error() {
-            return Err(Refusal(error.misfit));
+            return Err(error.into());
         }
+        let outputs = settled?;
         node.check_all_read()?;
+        let missing = |(i, name): &(usize, &String)| {
+            outputs.get(*i).copied().flatten().is_none() && frame.read.contains(name.as_str()) && !name.is_empty()
+        };
+        if let Some((i, _)) = proto.output.iter().enumerate().find(missing) {
+            return Err(format!("its output {i} is read, which is not supported here").into());
+        }
         self.notes.extend(node.into_notes());
         Ok(outputs)
     }
 
     /// Takes the node over as it is. Its outputs have the shapes that the file declares for them.
-    fn carry(&mut self, proto: &NodeProto, inputs: Vec<Option<Tensor>>, reason: String) -> Vec<Option<Tensor>> {
+    fn carry(
+        &mut self,
+        proto: &NodeProto,
+        mut inputs: Vec<Option<Tensor>>,
+        scope: &Scope,
+        reason: String,
+    ) -> Result<Vec<Option<Tensor>>, ModelError> {
+        let captured: Vec<String> = captured(proto).into_iter().map(str::to_owned).collect();
+        for name in &captured {
+            inputs.push(Some(made(name, proto, scope)?));
+        }
         let outputs = proto
             .output
             .iter()
@@ -196,9 +249,10 @@ impl Walk<'_, '_> {
             domain: proto.domain.clone().unwrap_or_default(),
             overload: proto.overload.clone().unwrap_or_default(),
             attributes: proto.attribute.clone(),
+            captured,
             reason,
         };
-        self.e.carry(proto.op_type.as_deref().unwrap_or(""), inputs, outputs, carried)
+        Ok(self.e.carry(proto.op_type.as_deref().unwrap_or(""), inputs, outputs, carried))
     }
 
     fn label(&self, proto: &NodeProto) {
@@ -210,114 +264,44 @@ impl Walk<'_, '_> {
         }
     }
 
-    fn bind(&self, proto: &NodeProto, outputs: Vec<Option<Tensor>>, scope: &mut Scope) {
-        for (name, t) in proto.output.iter().zip(outputs) {
-            if let Some(t) = t.filter(|_| !name.is_empty()) {
-                self.e.graph_mut().name(t, name);
-                scope.insert(name.clone(), t);
-            }
-        }
-    }
-
-    /// Replaces a call by the function's body.
-    fn call(
-        &mut self,
-        function: &FunctionProto,
+    /// Makes a node's outputs known by their names; names inside a function are its own affair.
+    fn bind(
+        &self,
         proto: &NodeProto,
-        inputs: &[Option<Tensor>],
-        depth: usize,
-    ) -> Result<Vec<Option<Tensor>>, ModelError> {
-        if depth >= DEEPEST_CALL {
-            return Err(ModelError::FunctionDepth { function: printable(proto.op_type.as_deref().unwrap_or("")) });
-        }
-        let version = |d: &str| d.is_empty() || d == "ai.onnx";
-        let import = function.opset_import.iter().find(|o| version(o.domain.as_deref().unwrap_or("")));
-        let opset = import.and_then(|o| o.version).unwrap_or(*OPSETS.end());
-        let mut scope = Scope::new();
-        for (name, t) in function.input.iter().zip(inputs) {
-            scope.extend(t.map(|t| (name.clone(), t)));
-        }
-        for index in topological_order(&function.node)? {
-            let mut node = function.node[index].clone();
-            node.attribute = node.attribute.iter().filter_map(|a| argument(a, function, proto)).collect();
-            node.input
-                .iter_mut()
-                .filter(|i| function.input.contains(*i) && !scope.contains_key(*i))
-                .for_each(String::clear);
-            if node.metadata_props.is_empty() {
-                node.metadata_props = proto.metadata_props.clone();
+        outputs: Vec<Option<Tensor>>,
+        frame: &Frame,
+        scope: &mut Scope,
+    ) -> Result<(), ModelError> {
+        for (name, t) in proto.output.iter().zip(outputs) {
+            let Some(t) = t.filter(|_| !name.is_empty()) else { continue };
+            if frame.depth == 0 {
+                self.e.graph_mut().name(t, name);
             }
-            self.node(&node, opset, &mut scope, depth + 1)?;
-        }
-        Ok(function.output.iter().map(|name| scope.get(name).copied()).collect())
-    }
-}
-
-/// An attribute of a function's node, with a reference to the function's own attribute replaced by the call's value or
-/// the default; `None` where neither is given.
-fn argument(attribute: &AttributeProto, function: &FunctionProto, call: &NodeProto) -> Option<AttributeProto> {
-    let Some(reference) = attribute.ref_attr_name.as_deref().filter(|r| !r.is_empty()) else {
-        return Some(attribute.clone());
-    };
-    let named = |a: &&AttributeProto| a.name.as_deref() == Some(reference);
-    let given = call.attribute.iter().find(named).or_else(|| function.attribute_proto.iter().find(named))?;
-    Some(AttributeProto { name: attribute.name.clone(), ref_attr_name: None, ..given.clone() })
-}
-
-/// A file's node in words.
-pub(crate) fn describe(proto: &NodeProto) -> String {
-    let op = printable(proto.op_type.as_deref().unwrap_or("?"));
-    match proto.name.as_deref().filter(|n| !n.is_empty()) {
-        Some(name) => format!("`{op}` (node \"{}\")", printable(name)),
-        None => format!("`{op}` (the node that makes {:?})", printable(proto.output.first().map_or("", |o| o))),
-    }
-}
-
-/// Indices of the nodes so that each stands behind what it reads; the file's order where that is one already.
-fn topological_order(nodes: &[NodeProto]) -> Result<Vec<usize>, ModelError> {
-    let mut maker: HashMap<&str, usize> = HashMap::new();
-    for (index, node) in nodes.iter().enumerate() {
-        for output in node.output.iter().filter(|o| !o.is_empty()) {
-            if let Some(earlier) = maker.insert(output, index) {
+            if scope.insert(name.clone(), t).is_some() {
                 return Err(ModelError::MadeTwice {
-                    tensor: printable(output),
-                    first: describe(&nodes[earlier]),
-                    second: describe(node),
+                    tensor: printable(name),
+                    first: "an input or initializer".to_owned(),
+                    second: describe(proto),
                 });
             }
         }
-    }
-    let mut readers: Vec<Vec<usize>> = vec![Vec::new(); nodes.len()];
-    let mut waiting = vec![0usize; nodes.len()];
-    for (index, node) in nodes.iter().enumerate() {
-        let makers: HashSet<usize> = node.input.iter().filter_map(|i| maker.get(i.as_str()).copied()).collect();
-        waiting[index] = makers.len();
-        makers.into_iter().for_each(|m| readers[m].push(index));
-    }
-    let mut ready: std::collections::BTreeSet<usize> = (0..nodes.len()).filter(|i| waiting[*i] == 0).collect();
-    let mut order = Vec::with_capacity(nodes.len());
-    while let Some(index) = ready.pop_first() {
-        order.push(index);
-        for reader in &readers[index] {
-            waiting[*reader] -= 1;
-            if waiting[*reader] == 0 {
-                ready.insert(*reader);
-            }
-        }
-    }
-    match (0..nodes.len()).find(|i| waiting[*i] > 0) {
-        Some(stuck) => Err(ModelError::Cycle { node: describe(&nodes[stuck]) }),
-        None => Ok(order),
+        Ok(())
     }
 }
 
+/// The tensor of this name, which a node reads.
+fn made(name: &str, reader: &NodeProto, scope: &Scope) -> Result<Tensor, ModelError> {
+    let t = scope.get(name).copied();
+    t.ok_or_else(|| ModelError::NeverMade { tensor: printable(name), reader: describe(reader) })
+}
+
 /// The declared types and shapes of a file's tensors by name.
-fn declared_values(file: &crate::proto::GraphProto) -> impl Iterator<Item = (&str, &ValueInfoProto)> {
+fn declared_values(file: &GraphProto) -> impl Iterator<Item = (&str, &ValueInfoProto)> {
     file.value_info.iter().chain(&file.output).filter_map(|v| Some((v.name.as_deref()?, v)))
 }
 
 /// A constant of a node's tensor attribute.
 fn attribute_constant(attribute: &AttributeProto) -> Result<Constant, Refusal> {
-    let proto = attribute.t.as_ref().ok_or_else(|| Refusal("its tensor attribute is empty".to_owned()))?;
-    constant_of(proto).map_err(|error| Refusal(error.to_string()))
+    let proto = attribute.t.as_ref().ok_or("its tensor attribute is empty")?;
+    constant_of(proto).map_err(|error| Refusal::Carry(error.to_string()))
 }

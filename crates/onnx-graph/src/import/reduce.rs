@@ -18,12 +18,12 @@ fn reduce(n: &FileNode) -> Result<Vec<Option<Tensor>>, Refusal> {
     let input_since = if n.op() == "ReduceSum" { 13 } else { 18 };
     let axes = n.input_or_attribute(1, "axes", input_since)?.unwrap_or_default();
     let (x, rank) = (n.input(0)?, n.shape(0)?.len());
-    if axes.is_empty() && n.int_or("noop_with_empty_axes", 0) != 0 {
+    let (keep, noop) = (n.int_or("keepdims", 1) != 0, n.int_or("noop_with_empty_axes", 0) != 0);
+    if axes.is_empty() && noop {
         return one(x);
     }
-    n.ignore(&["noop_with_empty_axes"]);
     let axes = if axes.is_empty() { (0..rank as i64).collect() } else { n.axes(&axes, rank)? };
-    let attributes = Attributes::none().with("axes", axes).with("keepdims", n.int_or("keepdims", 1) != 0);
+    let attributes = Attributes::none().with("axes", axes).with("keepdims", keep);
     one(n.e.nodes(n.op(), &[Some(x)], attributes)[0])
 }
 

@@ -35,7 +35,7 @@ fn windows(n: &FileNode, kernel: Vec<i64>, extents: &[Dim]) -> Result<Attributes
             for (i, extent) in extents.iter().enumerate() {
                 let extent = extent.known().ok_or("a spatial axis is not known")?;
                 let w = Window { kernel: kernel[i], stride: strides[i], dilation: dilations[i], pads: (0, 0) };
-                let (less, more) = same_pads(w, extent).ok_or("its strides are not positive")?;
+                let (less, more) = same_pads(w, extent).ok_or("its kernel, strides or dilations are not possible")?;
                 (pads[i], pads[spatial + i]) = if same == "SAME_UPPER" { (less, more) } else { (more, less) };
             }
             pads
@@ -51,8 +51,11 @@ fn windows(n: &FileNode, kernel: Vec<i64>, extents: &[Dim]) -> Result<Attributes
 
 /// Padding that gives ⌈extent / stride⌉ windows, as two halves, the smaller first.
 fn same_pads(w: Window, extent: i64) -> Option<(i64, i64)> {
-    let steps = extent.checked_add(w.stride - 1)?.checked_div(w.stride).filter(|_| w.stride > 0)? - 1;
-    let span = w.dilation.checked_mul(w.kernel - 1)?.checked_add(1)?;
+    if w.stride < 1 || extent < 1 {
+        return None;
+    }
+    let steps = (extent - 1) / w.stride; // One less than there are windows.
+    let span = w.dilation.checked_mul(w.kernel.checked_sub(1)?)?.checked_add(1)?;
     let total = steps.checked_mul(w.stride)?.checked_add(span)?.checked_sub(extent)?.max(0);
     Some((total / 2, total - total / 2))
 }
@@ -65,11 +68,14 @@ fn spatial(n: &FileNode) -> Result<Vec<Dim>, Refusal> {
 fn kernel_of_weights(n: &FileNode) -> Result<Vec<i64>, Refusal> {
     let weights = n.shape(1)?;
     let sizes: Option<Vec<i64>> = weights.iter().skip(2).map(|d| d.known()).collect();
-    sizes.ok_or_else(|| "the shape of its weights depends on the batch".into())
+    let sizes = sizes.ok_or("the shape of its weights depends on the batch")?;
+    match n.ints("kernel_shape").filter(|declared| !declared.is_empty() && *declared != sizes) {
+        Some(declared) => Err(format!("its kernel_shape {declared:?} is not its weights' {sizes:?}").into()),
+        None => Ok(sizes),
+    }
 }
 
 fn conv(n: &FileNode) -> Settled {
-    n.ignore(&["kernel_shape"]);
     let attributes = windows(n, kernel_of_weights(n)?, &spatial(n)?)?.with("group", n.int_or("group", 1));
     let inputs = [Some(n.input(0)?), Some(n.input(1)?), n.optional(2)];
     let given = if inputs[2].is_some() { 3 } else { 2 };
@@ -77,7 +83,6 @@ fn conv(n: &FileNode) -> Settled {
 }
 
 fn conv_transpose(n: &FileNode) -> Settled {
-    n.ignore(&["kernel_shape"]);
     let extents = spatial(n)?;
     if n.ints("output_shape").is_some() || !matches!(n.text_or("auto_pad", "NOTSET").as_str(), "NOTSET" | "VALID") {
         return Err("padding that follows from an output shape is not supported".into());

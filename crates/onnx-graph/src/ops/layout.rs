@@ -152,7 +152,11 @@ fn depth_to_space(inputs: &Inputs, attributes: &Attributes) -> Result<Vec<Signat
     let shape = inputs.shape(0)?;
     let [n, c, h, w] = shape else { return Err(format!("it takes 4 axes, not {}", show_shape(shape))) };
     let block = Dim::new(attributes.int("blocksize"));
-    let shape = (|| Some(vec![*n, c.div(block)?.div(block)?, h.mul(block)?, w.mul(block)?]))();
+    let shape = (|| {
+        let cells = block.mul(block)?;
+        let channels = c.div(cells).filter(|d| d.mul(cells) == Some(*c))?;
+        Some(vec![*n, channels, h.mul(block)?, w.mul(block)?])
+    })();
     let shape = shape.ok_or_else(|| format!("{c} channels do not fill blocks of {block}×{block}"))?;
     Ok(vec![Signature::new(inputs.dtype(0), shape)])
 }

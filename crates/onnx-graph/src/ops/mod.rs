@@ -34,6 +34,14 @@ impl Signature {
 
     /// Nothing is known.
     pub const UNKNOWN: Signature = Signature { dtype: None, shape: None };
+
+    pub(crate) fn is_too_large(&self) -> bool {
+        self.shape.as_deref().is_some_and(is_too_large)
+    }
+
+    pub(crate) fn too_large(&self) -> Misfit {
+        format!("its output would be {}", show_shape(self.shape.as_deref().unwrap_or_default()))
+    }
 }
 
 /// Why an operator's inputs do not fit.
@@ -72,31 +80,59 @@ pub fn infer(
     inputs: &[Option<Tensor>],
     attributes: &Attributes,
 ) -> Result<Vec<Signature>, Misfit> {
+    let signatures = infer_any_size(graph, op, inputs, attributes)?;
+    match signatures.iter().find(|s| s.is_too_large()) {
+        Some(large) => Err(large.too_large()),
+        None => Ok(signatures),
+    }
+}
+
+/// The same without a limit on the number of elements.
+pub(crate) fn infer_any_size(
+    graph: &Graph,
+    op: &str,
+    inputs: &[Option<Tensor>],
+    attributes: &Attributes,
+) -> Result<Vec<Signature>, Misfit> {
     let infer = lookup(op).ok_or_else(|| format!("`{op}` is not a canonical operator"))?;
     let inputs = Inputs { graph, inputs };
     if inputs.inputs.iter().flatten().any(|t| graph.shape(*t).is_none()) {
         let outputs = if op == "Split" { attributes.ints("split").len() } else { 1 };
-        let dtype = inputs.dtype(0).filter(|_| op != "Cast");
-        return Ok(vec![Signature { dtype, shape: None }; outputs]);
+        return Ok(vec![Signature { dtype: output_type(op, &inputs, attributes), shape: None }; outputs]);
     }
     let signatures = infer(&inputs, attributes)?;
-    for signature in &signatures {
-        check_size(signature)?;
+    for shape in signatures.iter().filter_map(|s| s.shape.as_deref()) {
+        if shape.len() > MOST_AXES {
+            return Err(format!("its output would have {} axes", shape.len()));
+        }
+        if shape.iter().any(|d| d.at(1) < 0) {
+            return Err(format!("its output would be {}", show_shape(shape)));
+        }
     }
     Ok(signatures)
 }
 
-/// A tensor beyond this many elements is an attack or a mistake, not an activation.
-const LARGEST: i64 = 1 << 33;
-
-fn check_size(signature: &Signature) -> Result<(), Misfit> {
-    let Some(shape) = &signature.shape else { return Ok(()) };
-    let too_large = || format!("its output would be {}", show_shape(shape));
-    let count = crate::dim::element_count(shape).ok_or_else(too_large)?;
-    if shape.iter().any(|d| d.at(1) < 0) || count.at(1) > LARGEST {
-        return Err(too_large());
+/// The element type of an output whose shape is not known.
+fn output_type(op: &str, inputs: &Inputs, attributes: &Attributes) -> Option<DataType> {
+    match op {
+        "Equal" | "Greater" | "Less" | "GreaterOrEqual" | "LessOrEqual" => Some(DataType::Bool),
+        "ArgMax" => Some(DataType::I64),
+        "Cast" => i32::try_from(attributes.int("to")).ok().and_then(DataType::from_number),
+        "Where" => inputs.dtype(1),
+        _ => inputs.dtype(0),
     }
-    Ok(())
+}
+
+/// A tensor beyond this many elements for one image is an attack or a mistake, not an activation.
+pub(crate) const LARGEST: i64 = 1 << 31;
+
+/// No classifier has tensors of more axes.
+pub(crate) const MOST_AXES: usize = 64;
+
+/// Whether a tensor of this shape has more than [`LARGEST`] elements, or one axis alone that is longer.
+pub(crate) fn is_too_large(shape: &[Dim]) -> bool {
+    let long = |d: &Dim| d.at(1) > LARGEST;
+    shape.iter().any(long) || crate::dim::element_count(shape).is_none_or(|n| long(&n))
 }
 
 /// The inputs of a node, for inference.

@@ -79,7 +79,7 @@ fn windows(attributes: &Attributes, spatial: usize) -> Result<Vec<Window>, Misfi
 /// How many windows fit along an axis of `extent` cells. With `ceil`, windows that run over the end count, except
 /// those that would start behind the input and its front padding (as PyTorch, and ONNX since opset 22, have it).
 pub fn pool_extent(w: Window, extent: i64, ceil: bool) -> i64 {
-    let room = extent + w.pads.0 + w.pads.1 - w.span();
+    let room = extent.saturating_add(w.pads.0 + w.pads.1 - w.span());
     if room < 0 {
         return 0;
     }
@@ -110,23 +110,39 @@ fn conv(inputs: &Inputs, attributes: &Attributes) -> Result<Vec<Signature>, Misf
     if w.len() != x.len() || w[2..] != kernel || channels != Some(x[1]) || !divides {
         return Err(format!("weights {} in {group} groups do not fit {}", show_shape(w), show_shape(x)));
     }
+    check_bias(inputs, w[0])?;
     let shape = [&[x[0], w[0]], slide(x, &windows, false)?.as_slice()].concat();
     Ok(vec![Signature::new(inputs.dtype(0), shape)])
+}
+
+fn check_bias(inputs: &Inputs, filters: Dim) -> Result<(), Misfit> {
+    match inputs.has(2) && inputs.shape(2)? != [filters] {
+        true => Err(format!("the bias is {} for {filters} filters", show_shape(inputs.shape(2)?))),
+        false => Ok(()),
+    }
 }
 
 fn conv_transpose(inputs: &Inputs, attributes: &Attributes) -> Result<Vec<Signature>, Misfit> {
     let (x, w) = (inputs.rank(0, 3)?, inputs.rank(1, 3)?);
     let windows = windows(attributes, x.len() - 2)?;
-    let group = Dim::new(attributes.int("group"));
-    let filters = w[1].mul(group).filter(|_| x[1].div(group).is_some() && w[0] == x[1] && w.len() == x.len());
-    let filters = filters.ok_or_else(|| format!("weights {} do not fit {}", show_shape(w), show_shape(x)))?;
+    let (group, more) = (attributes.int("group"), attributes.ints("output_padding"));
+    let divides = group > 0 && size(x[1], "the number of channels")? % group == 0;
+    let kernel: Vec<Dim> = windows.iter().map(|w| Dim::new(w.kernel)).collect();
+    let fits = divides && w.len() == x.len() && w[0] == x[1] && w[2..] == kernel && more.len() == windows.len();
+    let filters = w[1].mul(Dim::new(group)).filter(|_| fits);
+    let filters = filters.ok_or_else(|| {
+        format!("weights {} in {group} groups, output padding {more:?} do not fit {}", show_shape(w), show_shape(x))
+    })?;
+    check_bias(inputs, filters)?;
     let mut shape = vec![x[0], filters];
-    for ((dim, w), more) in x[2..].iter().zip(&windows).zip(attributes.ints("output_padding")) {
-        let extent = (size(*dim, "a spatial axis")? - 1) * w.stride + w.span() + more - w.pads.0 - w.pads.1;
-        if extent < 1 {
-            return Err(format!("padding {:?} leaves nothing of {}", w.pads, show_shape(x)));
-        }
-        shape.push(Dim::new(extent));
+    for ((dim, w), more) in x[2..].iter().zip(&windows).zip(more) {
+        let spread = (size(*dim, "a spatial axis")? - 1).checked_mul(w.stride);
+        let extent = spread.and_then(|e| e.checked_add(*more)?.checked_add(w.span() - w.pads.0 - w.pads.1));
+        let possible = (0..w.stride.max(w.dilation)).contains(more);
+        let extent = extent.filter(|e| *e > 0 && possible);
+        shape.push(Dim::new(
+            extent.ok_or_else(|| format!("{w:?} with {more} more is impossible on {}", show_shape(x)))?,
+        ));
     }
     Ok(vec![Signature::new(inputs.dtype(0), shape)])
 }

@@ -40,6 +40,11 @@ pub trait Engine: Send + Sync + fmt::Debug {
     /// The library file, where there is one.
     fn location(&self) -> Option<&Path>;
 
+    /// Canonical operators that it does not have, so that they must be lowered first.
+    fn lacks(&self) -> &'static [&'static str] {
+        &[]
+    }
+
     /// Makes a model ready to run on `threads` threads, [`default_threads`] of them where `None`, with every
     /// optimisation on. Errors name the file, and the node where the engine does.
     fn load(&self, model: Source<'_>, threads: Option<usize>) -> Result<Box<dyn Session>, EngineError>;

@@ -36,6 +36,10 @@ impl Engine for Rten {
         None
     }
 
+    fn lacks(&self) -> &'static [&'static str] {
+        &["LRN"]
+    }
+
     fn load(&self, model: Source<'_>, threads: Option<usize>) -> Result<Box<dyn Session>, EngineError> {
         let pool = Arc::new(ThreadPool::with_num_threads(threads::resolve(threads)));
         let name = model.in_words();

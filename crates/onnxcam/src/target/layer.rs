@@ -244,6 +244,32 @@ fn channels_first(graph: &Graph) -> HashSet<Tensor> {
     axis.into_iter().filter(|(_, a)| *a == 1).map(|(t, _)| t).collect()
 }
 
+/// The first node between a layer and the scores that is not piecewise linear in the layer, if there is one.
+pub fn first_curved<'g>(graph: &'g Graph, head: &Head, layer: Tensor) -> Option<&'g Node> {
+    const CURVED: [&str; 13] = [
+        "Sigmoid",
+        "HardSwish",
+        "Swish",
+        "Tanh",
+        "Exp",
+        "Log",
+        "Sqrt",
+        "Reciprocal",
+        "Erf",
+        "Pow",
+        "Softmax",
+        "LogSoftmax",
+        "LRN",
+    ];
+    let nodes = after(graph, head, layer);
+    let made: HashSet<Tensor> = nodes.iter().flat_map(|n| n.outputs.iter().flatten().copied()).chain([layer]).collect();
+    let product = |n: &Node| {
+        matches!(&*n.op, "Mul" | "Div" | "MatMul" | "Gemm" | "Conv")
+            && n.inputs.iter().flatten().filter(|t| made.contains(t)).count() > 1
+    };
+    nodes.into_iter().find(|n| CURVED.contains(&&*n.op) || product(n))
+}
+
 /// Nodes between a layer and the scores.
 fn after<'g>(graph: &'g Graph, head: &Head, layer: Tensor) -> Vec<&'g Node> {
     let needed = graph.needed_for(&[head.scores]);
