@@ -12,3 +12,4 @@ pub mod source;
 pub mod target;
 
 pub use classifier::{Error, Explanation, Model, PictureExplainer, Target};
+pub use onnx_graph::{ModelError, printable, show_shape};
