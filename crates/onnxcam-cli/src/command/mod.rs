@@ -1,4 +1,5 @@
 //! One file a command.
 
+pub mod explain;
 pub mod layers;
 pub mod methods;

@@ -35,7 +35,7 @@ impl PictureExplainer {
         threads: Option<usize>,
     ) -> Result<PictureExplainer, Error> {
         let explainer = Explainer::new(plan, &chosen.engine, batch, threads)?;
-        let engine = chosen.why.iter().map(|why| format!("the engine is {why}"));
+        let engine = chosen.why.iter().map(|why| format!("engine: {why}"));
         let notes = subject.notes.iter().cloned().chain(engine).collect();
         Ok(PictureExplainer { explainer, subject, methods, engine: chosen.engine.clone(), notes })
     }

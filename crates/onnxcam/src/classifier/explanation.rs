@@ -133,6 +133,11 @@ impl Map {
         self.method
     }
 
+    /// Name of the target layer.
+    pub fn layer(&self) -> String {
+        onnx_graph::printable(&self.subject.layer.name)
+    }
+
     /// The raw map `[h, w]`.
     pub fn heatmap(&self) -> &Heatmap {
         &self.heatmap
@@ -213,7 +218,7 @@ fn text(subject: &Subject, maps: &[&Map]) -> Vec<(&'static str, String)> {
     vec![
         ("method", each(&|m| m.method.name().to_owned())),
         ("variant", each(&|m| m.method.variant().to_owned())),
-        ("layer", onnx_graph::printable(&subject.layer.name)),
+        ("layer", each(&|m| m.layer())),
         ("class", each(&|m| m.class.to_string())),
         ("label", each(&|m| subject.label(m.class).into_owned())),
         ("model", subject.digest.to_string()),
