@@ -116,7 +116,11 @@ fn parse_one(text: &str, labels: &Labels, classes: usize) -> Result<Target, Clas
     let nothing = || ClassError::Nothing { query: onnx_graph::printable(text) };
     if let Ok(index) = text.parse::<usize>() {
         let inside = index < classes;
-        return if inside { Ok(Target::Class(index)) } else { Err(LabelError::OutOfRange { index, count: classes }.into()) };
+        return if inside {
+            Ok(Target::Class(index))
+        } else {
+            Err(LabelError::OutOfRange { index, count: classes }.into())
+        };
     }
     let lower = text.to_ascii_lowercase();
     if let Some(count) = lower.strip_prefix("top").and_then(|digits| digits.parse::<usize>().ok()) {

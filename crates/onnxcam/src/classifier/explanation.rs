@@ -10,6 +10,9 @@ use crate::heatmap::{self, Colormap, Flatness, Heatmap, PanelColumn, Placed};
 use crate::method::Method;
 use crate::picture::{Picture, Placement};
 
+/// Explanations in one row of a panel, at most.
+const MOST_PER_ROW: usize = 4;
+
 /// The explanation of one class of one picture.
 #[derive(Clone, Debug)]
 pub struct Explanation {
@@ -177,7 +180,8 @@ impl Map {
     }
 }
 
-/// The picture, then each explanation's heatmaps and overlays, captioned with method, class and probability.
+/// The picture, then each explanation's heatmaps and overlays, captioned with method, class and probability: a row for
+/// each class where there are several methods.
 ///
 /// # Errors
 /// As [`Map::overlay`].
@@ -201,7 +205,8 @@ pub fn panel(
     }
     let maps: Vec<&Map> = explanations.iter().flat_map(|e| &e.maps).collect();
     let text = maps.first().map(|map| text(&map.subject, &maps)).unwrap_or_default();
-    Ok(Drawing::new(heatmap::panel(picture, &columns), text))
+    let per_row = explanations.first().map_or(0, |e| e.maps.len()).clamp(2, MOST_PER_ROW);
+    Ok(Drawing::new(heatmap::panel(picture, &columns, per_row), text))
 }
 
 /// What a file of these maps says of itself; values that differ are listed, each once.

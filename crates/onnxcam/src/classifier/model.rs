@@ -24,7 +24,8 @@ impl Model {
         let path = path.as_ref();
         let failed = |error| Error::Model { path: path.to_owned(), error };
         let file = onnx_graph::Model::open(path).map_err(failed)?;
-        let digest = Digest::of_file(path).map_err(|error| failed(ModelError::Read { path: path.to_owned(), error }))?.0;
+        let digest =
+            Digest::of_file(path).map_err(|error| failed(ModelError::Read { path: path.to_owned(), error }))?.0;
         Ok(Model { file, digest })
     }
 

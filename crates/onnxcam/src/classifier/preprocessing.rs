@@ -79,7 +79,8 @@ impl Preprocessing {
         let (layout, channels, height, width) = self.axes(shape)?;
         let from_file = named.and_then(|name| name.parse::<Preset>().ok());
         let preset = self.preset.or(from_file);
-        let mut preprocess = Preprocess::preset(preset.unwrap_or(Preset::Torchvision), height, width).with_layout(layout);
+        let mut preprocess =
+            Preprocess::preset(preset.unwrap_or(Preset::Torchvision), height, width).with_layout(layout);
         if preset.is_none() && integer {
             preprocess = Preprocess { scale: 1.0, mean: [0.0; 3], std: [1.0; 3], ..preprocess };
         }
@@ -101,7 +102,8 @@ impl Preprocessing {
             ..preprocess
         };
         let note = preset.is_none().then(|| {
-            let whose = if integer { "the network takes whole numbers, so samples are fed" } else { "as torchvision does" };
+            let whose =
+                if integer { "the network takes whole numbers, so samples are fed" } else { "as torchvision does" };
             format!(
                 "preprocessing is assumed, {whose}: {}; --preset, --mean and others say otherwise",
                 preprocess.describe()
@@ -182,7 +184,10 @@ mod tests {
     #[test]
     fn whole_numbers_are_fed_as_they_are() {
         let settled = Preprocessing::default().settle(&shape([8, 8, 3]), true, None).unwrap();
-        assert_eq!((settled.preprocess.scale, settled.preprocess.mean, settled.preprocess.std), (1.0, [0.0; 3], [1.0; 3]));
+        assert_eq!(
+            (settled.preprocess.scale, settled.preprocess.mean, settled.preprocess.std),
+            (1.0, [0.0; 3], [1.0; 3])
+        );
         assert!(settled.note.is_some());
     }
 }

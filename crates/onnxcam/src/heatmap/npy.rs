@@ -113,7 +113,8 @@ impl NpyReader {
             return Err(HeatmapError::NpyLength { path: path.to_owned(), shape, needed, found });
         }
         // An empty array may still claim axes that no machine can count.
-        let sizes = shape.iter().filter(|n| **n > 0).try_fold(4isize, |all, n| all.checked_mul(isize::try_from(*n).ok()?));
+        let sizes =
+            shape.iter().filter(|n| **n > 0).try_fold(4isize, |all, n| all.checked_mul(isize::try_from(*n).ok()?));
         if sizes.is_none() {
             return Err(not_npy("its shape is too large"));
         }

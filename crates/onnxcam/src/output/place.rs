@@ -255,7 +255,9 @@ impl Outputs {
                     Some(classes) => paths.extend(classes.into_iter().map(path)),
                     None if !self.several_classes => paths.push(path(0)),
                     // Which classes, the network will say: all names that it may come to.
-                    None => paths.extend(of_any_class(there, &self.stem(source, row), method.name(), *kind, self.folder())),
+                    None => {
+                        paths.extend(of_any_class(there, &self.stem(source, row), method.name(), *kind, self.folder()))
+                    }
                 }
             }
         }
@@ -290,12 +292,14 @@ fn of_any_class<'a>(
 fn place(output: Option<&Path>, single: Option<Kind>) -> Result<Place, OutputError> {
     let Some(path) = output else { return Ok(Place::Folder(PathBuf::new())) };
     let folder = || Ok(Place::Folder(path.to_owned()));
-    let ends_in_separator = path.as_os_str().as_encoded_bytes().last().is_some_and(|b| std::path::is_separator(*b as char));
+    let ends_in_separator =
+        path.as_os_str().as_encoded_bytes().last().is_some_and(|b| std::path::is_separator(*b as char));
     if path.is_dir() || ends_in_separator {
         return folder();
     }
     let suffix = path.extension().map(|s| s.to_string_lossy().to_ascii_lowercase());
-    let suffix = suffix.as_deref().filter(|s| ["png", "npy", "jpg", "jpeg", "webp", "gif", "bmp", "tif", "tiff"].contains(s));
+    let suffix =
+        suffix.as_deref().filter(|s| ["png", "npy", "jpg", "jpeg", "webp", "gif", "bmp", "tif", "tiff"].contains(s));
     match (suffix, single) {
         (None, _) if path.is_file() => Err(OutputError::NotAFile { path: path.to_owned() }),
         (None, _) => folder(),
@@ -389,10 +393,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         fs::write(at("a.jpg"), "photo").unwrap();
-        let links: [&dyn Fn(); 2] = [
-            &|| std::os::unix::fs::symlink(at("a.jpg"), at("a.grad-cam.map.npy")).unwrap(),
-            &|| fs::hard_link(at("a.jpg"), at("a.grad-cam.map.npy")).unwrap(),
-        ];
+        let links: [&dyn Fn(); 2] =
+            [&|| std::os::unix::fs::symlink(at("a.jpg"), at("a.grad-cam.map.npy")).unwrap(), &|| {
+                fs::hard_link(at("a.jpg"), at("a.grad-cam.map.npy")).unwrap()
+            }];
         for link in links {
             link();
             let error = plan(folder.path(), &["a.jpg"], &[Kind::Map], Target::Predicted, true).unwrap_err();

@@ -25,7 +25,13 @@ impl Outputs {
     ///
     /// # Errors
     /// Where a file cannot be written; those before it are there.
-    pub fn write(&self, source: usize, row: Option<usize>, seen: &Seen, style: Style) -> Result<Vec<Vec<Files>>, Error> {
+    pub fn write(
+        &self,
+        source: usize,
+        row: Option<usize>,
+        seen: &Seen,
+        style: Style,
+    ) -> Result<Vec<Vec<Files>>, Error> {
         let picture = seen.picture.as_ref();
         let mut files = Vec::new();
         for explanation in &seen.explanations {

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use crate::heatmap::NpyReader;
 
-pub use expand::{Expanded, ExpandError, expand};
+pub use expand::{ExpandError, Expanded, expand};
 
 /// A file to explain.
 #[derive(Clone, Debug, PartialEq, Eq)]

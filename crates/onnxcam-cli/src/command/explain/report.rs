@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::io::{IsTerminal, Write, stderr, stdout};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use onnxcam::classifier::{Explanation, Map, PictureExplainer, Seen};
@@ -111,9 +111,9 @@ impl Report {
 
     fn to_json(&self, file: &Path, seen: &Seen, files: &[Vec<Files>]) -> Value {
         let top = seen.explanations.first().map(|e| e.top(TOP)).unwrap_or_default();
-        let top = top.into_iter().map(|r| {
-            json!({ "class": r.class, "label": r.label, "score": r.score, "probability": r.probability })
-        });
+        let top = top
+            .into_iter()
+            .map(|r| json!({ "class": r.class, "label": r.label, "score": r.score, "probability": r.probability }));
         let explanations = seen.explanations.iter().zip(files).flat_map(|(explanation, files)| {
             explanation.maps().iter().zip(files).map(|(map, files)| self.map_to_json(explanation, map, files))
         });
@@ -160,7 +160,7 @@ fn style() -> ProgressStyle {
     ProgressStyle::with_template(template).expect("a template that a test has seen")
 }
 
-/// The image, its classes, and the files written, each once.
+/// The image, its classes, and the files written; a panel, of which every map speaks, comes last.
 fn to_text(name: &str, seen: &Seen, files: &[Vec<Files>]) -> String {
     let mut text = format!("{name}\n");
     for ranked in seen.explanations.first().map(|e| e.top(TOP)).unwrap_or_default() {
@@ -170,8 +170,13 @@ fn to_text(name: &str, seen: &Seen, files: &[Vec<Files>]) -> String {
         };
         text += &format!("  {number}  {:>4} {}\n", ranked.class, ranked.label);
     }
-    let mut written = HashSet::new();
-    for file in files.iter().flatten().flatten().filter(|f| written.insert(*f)) {
+    let mut written: Vec<&PathBuf> = Vec::new();
+    for file in files.iter().flatten().flatten().rev() {
+        if !written.contains(&file) {
+            written.push(file);
+        }
+    }
+    for file in written.into_iter().rev() {
         text += &format!("  wrote {}\n", printable(&file.to_string_lossy()));
     }
     text
