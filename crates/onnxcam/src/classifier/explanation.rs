@@ -56,7 +56,7 @@ impl Explanation {
         explained: Explained,
     ) -> Explanation {
         let Explained { scores, class, maps, notes: map_notes, .. } = explained;
-        let (probabilities, said) = subject.probabilities.from_scores(&scores);
+        let (probabilities, said) = subject.probabilities.of_scores(&scores);
         let nan = scores.iter().any(|s| s.is_nan()).then_some("the network's scores hold NaN");
         let notes = input.notes.iter().map(String::as_str).chain(said).chain(nan).map(str::to_owned).collect();
         let map = |((method, raw), notes): ((&&'static dyn Method, _), _)| Map {

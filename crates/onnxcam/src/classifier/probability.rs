@@ -23,7 +23,7 @@ impl Probabilities {
     }
 
     /// Probabilities of one picture's scores, in float64, and what has to be said of them; none without an activation.
-    pub(super) fn from_scores(self, scores: &[f32]) -> (Option<Vec<f64>>, Option<&'static str>) {
+    pub(super) fn of_scores(self, scores: &[f32]) -> (Option<Vec<f64>>, Option<&'static str>) {
         let scores: Vec<f64> = scores.iter().map(|s| f64::from(*s)).collect();
         match self.activation {
             Activation::Softmax if self.assumed && are_probabilities(&scores) => (Some(scores), Some(ALREADY)),
@@ -57,36 +57,36 @@ pub(super) fn ranks(scores: &[f32]) -> Vec<usize> {
 mod tests {
     use super::*;
 
-    fn from(activation: Activation, assumed: bool, scores: &[f32]) -> (Option<Vec<f64>>, Option<&'static str>) {
-        Probabilities { activation, assumed }.from_scores(scores)
+    fn of(activation: Activation, assumed: bool, scores: &[f32]) -> (Option<Vec<f64>>, Option<&'static str>) {
+        Probabilities { activation, assumed }.of_scores(scores)
     }
 
     #[test]
     fn softmax_of_any_size() {
-        let (p, note) = from(Activation::Softmax, true, &[1000.0, 1000.0 + 3f32.ln(), f32::NEG_INFINITY]);
+        let (p, note) = of(Activation::Softmax, true, &[1000.0, 1000.0 + 3f32.ln(), f32::NEG_INFINITY]);
         let p = p.unwrap();
         assert!((p[0] - 0.25).abs() < 1e-5 && (p[1] - 0.75).abs() < 1e-5 && p[2] == 0.0 && note.is_none());
     }
 
     #[test]
     fn a_sigmoid_head_shows_both_classes() {
-        let p = from(Activation::Sigmoid, false, &[-3f32.ln(), 3f32.ln()]).0.unwrap();
+        let p = of(Activation::Sigmoid, false, &[-3f32.ln(), 3f32.ln()]).0.unwrap();
         assert!((p[0] - 0.25).abs() < 1e-6 && (p[1] - 0.75).abs() < 1e-6);
-        assert_eq!(from(Activation::Sigmoid, false, &[-2000.0, 2000.0]).0.unwrap(), [0.0, 1.0]);
+        assert_eq!(of(Activation::Sigmoid, false, &[-2000.0, 2000.0]).0.unwrap(), [0.0, 1.0]);
     }
 
     #[test]
     fn no_softmax_of_a_softmax() {
         let outputs = [0.2, 0.5, 0.3];
-        let (p, note) = from(Activation::Softmax, true, &outputs);
+        let (p, note) = of(Activation::Softmax, true, &outputs);
         assert!(p.unwrap().iter().zip(outputs).all(|(p, o)| *p == f64::from(o)) && note.is_some());
         // A softmax that the file or the user names is taken at its word.
-        assert!((from(Activation::Softmax, false, &outputs).0.unwrap()[1] - 0.5).abs() > 0.05);
+        assert!((of(Activation::Softmax, false, &outputs).0.unwrap()[1] - 0.5).abs() > 0.05);
         // Scores that are no probabilities.
         for scores in [[0.2, 0.5, 0.4], [1.2, -0.5, 0.3], [f32::NAN, 0.5, 0.5]] {
-            assert_eq!(from(Activation::Softmax, true, &scores).1, None);
+            assert_eq!(of(Activation::Softmax, true, &scores).1, None);
         }
-        assert_eq!(from(Activation::None, true, &outputs), (None, None));
+        assert_eq!(of(Activation::None, true, &outputs), (None, None));
     }
 
     #[test]

@@ -35,8 +35,11 @@ pub struct Seen {
 struct Loaded {
     source: usize,
     row: Option<usize>,
-    result: Result<(Input, Option<Picture>), Error>,
+    result: Read,
 }
+
+/// What the network is fed, and the picture where there is one.
+type Read = Result<(Input, Option<Picture>), Error>;
 
 impl PictureExplainer {
     /// Explains files in order and hands over what came of each; a bad file is handed over as its error, and the next
@@ -115,11 +118,7 @@ fn load_all(sources: &[Source], subject: &Subject, batch: usize, sender: &SyncSe
 }
 
 /// What one source holds: one picture, or an array's rows; `next` says whether to go on.
-fn load(
-    source: &Source,
-    subject: &Subject,
-    next: &mut dyn FnMut(Option<usize>, Result<(Input, Option<Picture>), Error>) -> bool,
-) {
+fn load(source: &Source, subject: &Subject, next: &mut dyn FnMut(Option<usize>, Read) -> bool) {
     if source.rows().is_none() {
         let input = |picture: Picture| Ok((subject.input(&picture)?, Some(picture)));
         next(None, Picture::open(source.path()).map_err(Error::from).and_then(input));

@@ -10,7 +10,6 @@ use std::process::ExitCode;
 use anyhow::Context;
 use onnxcam::Model;
 use onnxcam::classifier::{Outcome, PictureExplainer, Settled, Targets};
-use onnxcam::engine::choose;
 use onnxcam::heatmap::Colormap;
 use onnxcam::method::{Method, find};
 use onnxcam::model::Labels;
@@ -56,14 +55,14 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE", help_heading = "Model")]
     labels: Option<PathBuf>,
     #[command(flatten)]
+    cache: CacheOptions,
+    #[command(flatten)]
     preprocess: PreprocessOptions,
     #[command(flatten)]
     engine: EngineOptions,
     /// Images to run at once [default: 8 for several images, 1 for one]
     #[arg(long, value_name = "N", help_heading = "Engine")]
     batch: Option<NonZeroUsize>,
-    #[command(flatten)]
-    cache: CacheOptions,
 }
 
 /// What is written, and where.
@@ -91,8 +90,9 @@ struct ResultOptions {
 }
 
 const EXAMPLES: &str = "\
-Files are called {stem}.{method}.{kind}.png or .npy ({stem}.panel.png). Before the method stands .class{index} where several \
-classes were asked for; before that .{n}, counted from 0, for image n of an .npy file with several.
+Files are called STEM.METHOD.KIND.png or .npy, panels STEM.panel.png. Where several classes were asked for, .class281 and \
+the like stand before the method; for the images of an .npy file with several, .0, .1, … before that. Of inputs with equal \
+stems the second is called STEM-2.
 
 Examples:
   onnxcam explain photo.jpg
@@ -123,7 +123,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         None => Targets::default(),
     };
     let outputs = plan_outputs(arguments, &model, &methods, &targets, &sources)?;
-    let explainer = settled.load(&choose(arguments.engine.engine, &arguments.cache.search())?)?;
+    let explainer = settled.load(&arguments.engine.choose(&arguments.cache)?)?;
     outputs.make_folder()?;
     explain(arguments, explainer, &targets, &sources, &outputs, images)
 }
@@ -210,7 +210,7 @@ fn explain(
     let style = Style { colormap: arguments.results.colormap, alpha: arguments.results.alpha };
     let mut report = Report::new(&explainer, images, arguments.results.json);
     let subject = explainer.subject().clone();
-    explainer.notes().iter().for_each(|text| report.note(text));
+    subject.notes().iter().for_each(|text| report.note(text));
     if sources.iter().any(|s| s.rows().is_none()) {
         subject.preprocessing_note().into_iter().for_each(|text| report.note(text));
     }
