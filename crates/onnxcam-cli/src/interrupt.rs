@@ -1,6 +1,5 @@
 //! Ctrl-C ends the program at once, but not in the middle of a file or a line.
 
-use std::process;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Held while files and lines are written.
@@ -14,8 +13,20 @@ pub fn install() -> Result<(), ctrlc::Error> {
     ctrlc::set_handler(|| {
         let _written = lock();
         eprintln!("interrupted");
-        process::exit(STATUS);
+        exit()
     })
+}
+
+/// Ends the process without the libraries' tidying up: an engine's threads may be in the middle of what that would take
+/// from under them.
+fn exit() -> ! {
+    #[cfg(unix)]
+    // SAFETY: `_exit` takes any number, and nothing of this process runs after it.
+    unsafe {
+        libc::_exit(STATUS)
+    }
+    #[cfg(not(unix))]
+    std::process::exit(STATUS)
 }
 
 /// Does what must not be left half done.

@@ -9,7 +9,7 @@ use crate::picture::Picture;
 use crate::source::Source;
 
 /// Pictures of a batch are kept until their overlays are drawn; above so many pixels the batch goes as it is.
-const MOST_PIXELS: u64 = 1 << 26;
+const MOST_PIXELS: u64 = 1 << 25;
 
 /// What came of one picture, or one row of an array.
 #[derive(Debug)]
