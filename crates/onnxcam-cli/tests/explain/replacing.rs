@@ -102,5 +102,5 @@ fn nothing_half_written_stays() {
     assert_eq!(names, 3);
     fs::write(desk.path("file"), "").unwrap();
     desk.explain(&["a.png", "-o", "file/below"]).badly(&["file"]);
-    desk.explain(&["a.png", "-o", "file"]).badly(&["file"]);
+    desk.explain(&["a.png", "-o", "file"]).badly(&["file is a file"]);
 }

@@ -9,7 +9,7 @@ pub enum Target {
     Predicted,
     /// This class, counted from 0.
     Class(usize),
-    /// Each of so many classes with the highest scores.
+    /// Each of so many classes, at least one, with the highest scores.
     Top(usize),
 }
 
@@ -99,7 +99,7 @@ impl Targets {
             let wanted = match target {
                 Target::Predicted => &ranks[..ranks.len().min(1)],
                 Target::Class(class) => std::slice::from_ref(class),
-                Target::Top(count) => &ranks[..ranks.len().min(*count)],
+                Target::Top(count) => &ranks[..ranks.len().min((*count).max(1))],
             };
             wanted.iter().for_each(|class| {
                 if !classes.contains(class) {

@@ -61,7 +61,7 @@ impl PictureExplainer {
         &self.notes
     }
 
-    /// Explains one class of a picture.
+    /// Explains one class of a picture; of [`Target::Top`] the first.
     ///
     /// # Errors
     /// Where the picture does not become the network's input, there is no such class, or the engine fails.
@@ -78,6 +78,9 @@ impl PictureExplainer {
     /// # Errors
     /// As [`PictureExplainer::run`].
     pub fn explain(&mut self, inputs: &[Input], targets: &Targets) -> Result<Vec<Vec<Explanation>>, Error> {
+        for input in inputs {
+            self.subject.check_array(input.tensor.shape(), "an input")?;
+        }
         let fixed = targets.fixed();
         // Where a class depends on the scores, the predicted one is explained first and brings them.
         let first: Vec<Option<Explained>> = match fixed {

@@ -61,7 +61,7 @@ pub enum PreprocessingError {
 
 /// What was settled.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Settled {
+pub(super) struct SettledPreprocessing {
     pub preprocess: Preprocess,
     /// What was assumed, a sentence for the user.
     pub note: Option<String>,
@@ -75,7 +75,7 @@ impl Preprocessing {
         shape: &[Dim],
         integer: bool,
         named: Option<&str>,
-    ) -> Result<Settled, PreprocessingError> {
+    ) -> Result<SettledPreprocessing, PreprocessingError> {
         let (layout, channels, height, width) = self.axes(shape)?;
         let from_file = named.and_then(|name| name.parse::<Preset>().ok());
         let preset = self.preset.or(from_file);
@@ -109,7 +109,7 @@ impl Preprocessing {
                 preprocess.describe()
             )
         });
-        Ok(Settled { preprocess, note })
+        Ok(SettledPreprocessing { preprocess, note })
     }
 
     fn axes(&self, shape: &[Dim]) -> Result<(Layout, usize, usize, usize), PreprocessingError> {
@@ -140,7 +140,7 @@ mod tests {
         [Dim::BATCH].into_iter().chain(sizes.map(Dim::new)).collect()
     }
 
-    fn settle(options: &Preprocessing, sizes: [i64; 3]) -> Result<Settled, PreprocessingError> {
+    fn settle(options: &Preprocessing, sizes: [i64; 3]) -> Result<SettledPreprocessing, PreprocessingError> {
         options.settle(&shape(sizes), false, None)
     }
 
@@ -152,7 +152,7 @@ mod tests {
         assert!(assumed.note.unwrap().contains("shorter side to 256"));
 
         let file = nothing.settle(&shape([3, 224, 224]), false, Some("efficientnet-lite")).unwrap();
-        assert_eq!(file, Settled { preprocess: Preprocess::preset(Preset::EfficientNetLite, 224, 224), note: None });
+        assert_eq!(file, SettledPreprocessing { preprocess: Preprocess::preset(Preset::EfficientNetLite, 224, 224), note: None });
 
         let user = Preprocessing { preset: Some(Preset::Tf), std: Some([2.0; 3]), ..nothing };
         let said = user.settle(&shape([3, 224, 224]), false, Some("caffe")).unwrap();

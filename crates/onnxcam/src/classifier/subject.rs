@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use ndarray::ArrayD;
 use onnx_graph::Dim;
 
-use super::preprocessing;
+use super::preprocessing::SettledPreprocessing;
 use super::probability::Probabilities;
 use super::{ClassError, Error, PreprocessingError, Targets};
 use crate::model::Labels;
@@ -23,7 +23,7 @@ pub struct Subject {
     pub(super) layer: Layer,
     pub(super) labels: Labels,
     pub(super) probabilities: Probabilities,
-    pub(super) preprocessing: Result<preprocessing::Settled, PreprocessingError>,
+    pub(super) preprocessing: Result<SettledPreprocessing, PreprocessingError>,
     /// The input's shape, the batch first.
     pub(super) shape: Vec<Dim>,
     pub(super) notes: Vec<String>,

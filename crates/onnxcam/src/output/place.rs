@@ -52,6 +52,12 @@ pub enum OutputError {
         /// The thing.
         path: PathBuf,
     },
+    /// A file where a folder is needed.
+    #[error("{} is a file, and not one that could hold the result\nhint: -o names a folder, or a .png or .npy file", path.display())]
+    NotAFolder {
+        /// The file.
+        path: PathBuf,
+    },
     /// Several files for one name.
     #[error(
         "{} looks like a file, and there is more than one to write\nhint: -o names a folder, unless there is one image, one method, one class and one kind",
@@ -301,7 +307,7 @@ fn place(output: Option<&Path>, single: Option<Kind>) -> Result<Place, OutputErr
     let suffix =
         suffix.as_deref().filter(|s| ["png", "npy", "jpg", "jpeg", "webp", "gif", "bmp", "tif", "tiff"].contains(s));
     match (suffix, single) {
-        (None, _) if path.is_file() => Err(OutputError::NotAFile { path: path.to_owned() }),
+        (None, _) if path.is_file() => Err(OutputError::NotAFolder { path: path.to_owned() }),
         (None, _) => folder(),
         (Some(_), None) => Err(OutputError::Several { path: path.to_owned() }),
         (Some(suffix), Some(kind)) if suffix == kind.suffix() => Ok(Place::File(path.to_owned())),
