@@ -18,12 +18,14 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Bench(command::bench::Arguments),
     Layers(command::layers::Arguments),
     Methods(command::methods::Arguments),
 }
 
 fn main() -> ExitCode {
     let run = match Arguments::parse().command {
+        Command::Bench(arguments) => command::bench::run(&arguments),
         Command::Layers(arguments) => command::layers::run(&arguments),
         Command::Methods(arguments) => command::methods::run(&arguments),
     };

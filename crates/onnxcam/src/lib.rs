@@ -1,5 +1,6 @@
 //! Grad-CAM++ and its family for any ONNX image classifier.
 
+pub mod bench;
 pub mod engine;
 pub mod explain;
 pub mod heatmap;

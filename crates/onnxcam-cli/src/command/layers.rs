@@ -20,13 +20,13 @@ pub struct Arguments {
     /// The classifier, an ONNX file; without it the default model
     #[arg(value_name = "MODEL", conflicts_with = "model")]
     file: Option<PathBuf>,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     model: ModelOptions,
     #[command(flatten)]
     cache: CacheOptions,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
