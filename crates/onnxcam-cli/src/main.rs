@@ -18,13 +18,16 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Doctor(command::doctor::Arguments),
     Bench(command::bench::Arguments),
     Layers(command::layers::Arguments),
     Methods(command::methods::Arguments),
 }
 
 fn main() -> ExitCode {
+    keep_engine_panics_quiet();
     let run = match Arguments::parse().command {
+        Command::Doctor(arguments) => command::doctor::run(&arguments),
         Command::Bench(arguments) => command::bench::run(&arguments),
         Command::Layers(arguments) => command::layers::run(&arguments),
         Command::Methods(arguments) => command::methods::run(&arguments),
@@ -36,4 +39,15 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// A panic inside an engine comes back as an error, which is shown; the usual hook would print it a second time, in its
+/// own words, even where another engine or a rewritten graph then does the work.
+fn keep_engine_panics_quiet() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if !onnxcam::engine::panics_become_errors() {
+            usual(panic);
+        }
+    }));
 }

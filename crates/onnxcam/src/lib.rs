@@ -1,6 +1,7 @@
 //! Grad-CAM++ and its family for any ONNX image classifier.
 
 pub mod bench;
+pub mod doctor;
 pub mod engine;
 pub mod explain;
 pub mod heatmap;

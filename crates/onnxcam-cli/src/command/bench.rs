@@ -80,7 +80,7 @@ fn print(path: &Path, engine: &dyn Engine, threads: usize, rounds: usize, measur
     let explained = measured.explained.iter().map(|e| row(names(e), &e.times, Some(e.ratio)));
     let rows = std::iter::once(row(plain.to_owned(), &measured.plain, None)).chain(explained);
     const RIGHT: Align = Align::Right;
-    print_table(["ms", "min", "median", "max", "ratio"], &[Align::Left, RIGHT, RIGHT, RIGHT, RIGHT], rows);
+    print_table(Some(["ms", "min", "median", "max", "ratio"]), &[Align::Left, RIGHT, RIGHT, RIGHT, RIGHT], rows);
     if let Some(objection) = &measured.rewritten {
         println!("the engine does not run the file as given, so plain is the same network as onnxcam writes it:");
         println!("  {}", objection.replace('\n', "\n  "));
@@ -92,13 +92,14 @@ fn names(explained: &ExplainedTimes) -> String {
 }
 
 fn to_json(path: &Path, engine: &dyn Engine, threads: usize, rounds: usize, measured: &Bench) -> Value {
+    let rounded = |x: f64| (x * 1e4).round() / 1e4;
     let explained = |e: &ExplainedTimes| {
         json!({
             "method": names(e),
-            "median_ms": e.times.median,
-            "min_ms": e.times.min,
-            "max_ms": e.times.max,
-            "ratio": e.ratio,
+            "median_ms": rounded(e.times.median),
+            "min_ms": rounded(e.times.min),
+            "max_ms": rounded(e.times.max),
+            "ratio": rounded(e.ratio),
         })
     };
     json!({
@@ -108,9 +109,9 @@ fn to_json(path: &Path, engine: &dyn Engine, threads: usize, rounds: usize, meas
         "threads": threads,
         "rounds": rounds,
         "layer": measured.layer,
-        "plain_ms": measured.plain.median,
-        "plain_min_ms": measured.plain.min,
-        "plain_max_ms": measured.plain.max,
+        "plain_ms": rounded(measured.plain.median),
+        "plain_min_ms": rounded(measured.plain.min),
+        "plain_max_ms": rounded(measured.plain.max),
         "plain_as_given": measured.rewritten.is_none(),
         "plain_objection": measured.rewritten,
         "explained": measured.explained.iter().map(explained).collect::<Vec<_>>(),
