@@ -32,7 +32,9 @@
 //! [`target`] (which score, which layer), [`method`], [`explain`] (the explained graph), [`engine`], [`heatmap`] (place
 //! back, colour), [`output`] (names of files).
 
+pub mod bench;
 pub mod classifier;
+pub mod doctor;
 pub mod engine;
 pub mod explain;
 pub mod heatmap;

@@ -152,7 +152,10 @@ mod tests {
         assert!(assumed.note.unwrap().contains("shorter side to 256"));
 
         let file = nothing.settle(&shape([3, 224, 224]), false, Some("efficientnet-lite")).unwrap();
-        assert_eq!(file, SettledPreprocessing { preprocess: Preprocess::preset(Preset::EfficientNetLite, 224, 224), note: None });
+        assert_eq!(
+            file,
+            SettledPreprocessing { preprocess: Preprocess::preset(Preset::EfficientNetLite, 224, 224), note: None }
+        );
 
         let user = Preprocessing { preset: Some(Preset::Tf), std: Some([2.0; 3]), ..nothing };
         let said = user.settle(&shape([3, 224, 224]), false, Some("caffe")).unwrap();
