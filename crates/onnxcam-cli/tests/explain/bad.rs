@@ -2,10 +2,9 @@
 
 use std::fs;
 
-use onnx_graph::proto::ModelProto;
 use testkit::models::tiny_cnn;
 
-use crate::desk::{CLASSES, Desk};
+use crate::desk::{CLASSES, Desk, edited};
 
 /// A whole JPEG file.
 fn jpeg() -> Vec<u8> {
@@ -35,21 +34,10 @@ fn a_bad_file_alone_says_why() {
     assert_eq!((ran.out.as_str(), desk.made(".").len()), ("", 0));
 }
 
-/// The network of the desk with each weight of its head changed.
-fn with_head(change: impl Fn(f32) -> f32) -> ModelProto {
-    let mut model = tiny_cnn(17, CLASSES).build();
-    let mut weights = model.graph.iter_mut().flat_map(|g| &mut g.initializer);
-    let head = weights.find(|t| t.name.as_deref() == Some("fc.weight")).unwrap();
-    let elements = head.raw_data.as_ref().unwrap().as_chunks::<4>().0;
-    let changed: Vec<u8> = elements.iter().flat_map(|b| change(f32::from_le_bytes(*b)).to_le_bytes()).collect();
-    head.raw_data = Some(changed.into());
-    model
-}
-
 #[test]
 fn a_map_without_positive_evidence_is_announced_and_drawn_empty() {
     let desk = Desk::with(&["a.png"]);
-    desk.net_of("against.onnx", with_head(|w| -w.abs()));
+    desk.net_of("against.onnx", edited(tiny_cnn(17, CLASSES), "fc.weight", |_, w| -w.abs()));
     let arguments = ["a.png", "--model", "against.onnx", "--method", "grad-cam,grad-cam++", "--fit", "stretch"];
     let ran = desk.explain(&[&arguments[..], &["--save", "overlay,map,panel", "--json"]].concat()).well();
     assert_eq!(ran.err.matches("a.png: grad-cam").count(), 2, "{ran:?}");
@@ -65,7 +53,7 @@ fn a_map_without_positive_evidence_is_announced_and_drawn_empty() {
 #[test]
 fn a_map_of_nan_is_announced_and_drawn_empty() {
     let desk = Desk::with(&["a.png"]);
-    desk.net_of("nan.onnx", with_head(|_| f32::NAN));
+    desk.net_of("nan.onnx", edited(tiny_cnn(17, CLASSES), "fc.weight", |_, _| f32::NAN));
     let ran =
         desk.explain(&["a.png", "--model", "nan.onnx", "--method", "cam", "--class", "1", "--fit", "stretch"]).well();
     assert!(ran.err.contains("NaN"), "{ran:?}");

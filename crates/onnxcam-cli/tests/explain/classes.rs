@@ -6,7 +6,7 @@ use onnx_graph::proto::ModelProto;
 use serde_json::Value;
 use testkit::models::{Maker, tiny_binary, tiny_binary_vector, tiny_cnn, tiny_cnn_ending_in};
 
-use crate::desk::{CLASSES, Desk, Ran};
+use crate::desk::{CLASSES, Desk, Ran, edited};
 
 fn top(ran: &Ran) -> Vec<(u64, f64)> {
     let line = ran.json().remove(0);
@@ -94,6 +94,25 @@ fn the_last_activation_changes_neither_probabilities_nor_maps() {
     for activation in ["Softmax", "LogSoftmax"] {
         desk.net("ends.onnx", tiny_cnn_ending_in(activation, 17, CLASSES));
         assert_eq!(explained("ends.onnx"), bare, "{activation}");
+    }
+}
+
+/// The gradient of a probability near 1 is nothing; that of the score before the softmax is what it always is.
+#[test]
+fn a_certain_network_is_explained_all_the_same() {
+    let desk = Desk::with(&["a.png"]);
+    let map = |net: ModelProto| {
+        desk.net_of("sure.onnx", net);
+        let ran = desk.explain(&["a.png", "--json", "--model", "sure.onnx", "--save", "map", "--class", "3"]).well();
+        (top(&ran)[0], desk.read_map("a.grad-cam++.map.npy"))
+    };
+    let plain = map(tiny_cnn(17, CLASSES).build()).1;
+    assert!(plain.iter().any(|v| *v > 0.0));
+    for activation in ["Softmax", "LogSoftmax"] {
+        let raised = |i: usize, bias: f32| if i == 3 { bias + 60.0 } else { bias };
+        let (best, raised) = map(edited(tiny_cnn_ending_in(activation, 17, CLASSES), "fc.bias", raised));
+        assert_eq!(best, (3, 1.0), "{activation}");
+        assert_eq!(raised, plain, "{activation}");
     }
 }
 

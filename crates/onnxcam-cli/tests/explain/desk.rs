@@ -8,7 +8,8 @@ use std::process::{Command, Output};
 use image::{Rgb, RgbImage};
 use ndarray::{Array2, ArrayD};
 use onnx_graph::Model;
-use onnx_graph::proto::ModelProto;
+use onnx_graph::proto::type_proto::Value;
+use onnx_graph::proto::{Dimension, DimensionValue, ModelProto, TensorShapeProto};
 use onnxcam::heatmap::{read_npy, write_png};
 use onnxcam::picture::Picture;
 use testkit::models::{Maker, tiny_cnn};
@@ -141,4 +142,25 @@ impl Ran {
     pub fn json(&self) -> Vec<serde_json::Value> {
         self.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
+}
+
+/// A network with each element of one weight changed; elements are counted from 0.
+pub fn edited(net: Maker, weight: &str, change: impl Fn(usize, f32) -> f32) -> ModelProto {
+    let mut model = net.build();
+    let mut weights = model.graph.iter_mut().flat_map(|g| &mut g.initializer);
+    let tensor = weights.find(|t| t.name.as_deref() == Some(weight)).unwrap();
+    let elements = tensor.raw_data.as_ref().unwrap().as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b));
+    let changed: Vec<u8> = elements.enumerate().flat_map(|(i, v)| change(i, v).to_le_bytes()).collect();
+    tensor.raw_data = Some(changed.into());
+    model
+}
+
+/// A network whose input declares these sizes: a number, a symbol, or nothing.
+pub fn declaring(net: Maker, sizes: [Option<DimensionValue>; 4]) -> ModelProto {
+    let mut model = net.build();
+    let input = model.graph.iter_mut().flat_map(|g| &mut g.input).next().unwrap();
+    let Some(Value::TensorType(tensor)) = input.r#type.as_mut().and_then(|t| t.value.as_mut()) else { unreachable!() };
+    let dim = sizes.map(|value| Dimension { value, denotation: None }).to_vec();
+    tensor.shape = Some(TensorShapeProto { dim });
+    model
 }

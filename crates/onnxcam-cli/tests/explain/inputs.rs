@@ -2,7 +2,10 @@
 
 use std::fs;
 
-use crate::desk::{Desk, Ran};
+use onnx_graph::proto::DimensionValue;
+use testkit::models::tiny_cnn;
+
+use crate::desk::{CLASSES, Desk, Ran, declaring};
 
 fn files(ran: &Ran) -> Vec<String> {
     ran.json().iter().map(|line| line["file"].as_str().unwrap().replace('\\', "/")).collect()
@@ -96,5 +99,19 @@ fn batches_do_not_change_results() {
             let scale = a.iter().fold(1e-6f32, |most, v| most.max(v.abs()));
             assert!(a.iter().zip(b).all(|(a, b)| (a - b).abs() <= 1e-5 * scale), "batch {batch}");
         }
+    }
+}
+
+#[test]
+fn a_batch_size_that_the_file_fixes_is_kept() {
+    let desk = Desk::with(&["a.png", "b.png", "c.png"]);
+    for batch in [1, 2] {
+        let sizes = [batch, 3, 16, 16].map(|size| Some(DimensionValue::DimValue(size)));
+        desk.net_of("fixed.onnx", declaring(tiny_cnn(17, CLASSES), sizes));
+        let of = |net: &str| {
+            let ran = desk.explain(&["a.png", "b.png", "c.png", "--json", "--model", net]).well();
+            ran.json().iter().map(|line| line["top"][0]["class"].clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(of("fixed.onnx"), of("net.onnx"), "{batch}");
     }
 }

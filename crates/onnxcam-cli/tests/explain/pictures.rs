@@ -1,14 +1,15 @@
 //! What is in the files.
 
+use onnx_graph::proto::DimensionValue;
 use onnxcam::Model;
 use onnxcam::engine::Choice;
 use onnxcam::heatmap::Colormap;
 use onnxcam::method::{GradCam, GradCamPlusPlus};
 use onnxcam::picture::{Fit, Picture};
 use onnxcam::{Target, classifier::Preprocessing};
-use testkit::models::{tiny_nhwc, tiny_two_outputs};
+use testkit::models::{tiny_cnn, tiny_nhwc, tiny_two_outputs};
 
-use crate::desk::{CLASSES, Desk};
+use crate::desk::{CLASSES, Desk, declaring};
 
 #[test]
 fn the_program_writes_what_the_library_makes() {
@@ -86,6 +87,38 @@ fn the_assumed_preprocessing_is_said_and_can_be_overridden() {
     assert_eq!(by_name, by_hand);
     assert_ne!(by_name, top(&["--preset", "efficientnet-lite", "--resize", "18"]));
     assert_ne!(top(&["--channels", "bgr"]), top(&["--channels", "rgb"]));
+}
+
+#[test]
+fn signed_maps_keep_what_spoke_against_the_class() {
+    let desk = Desk::with(&["a.png"]);
+    let classes = ["0", "1", "2", "3", "4", "5"];
+    let maps = |arguments: &[&str]| {
+        let all = classes.join(",");
+        let common = ["a.png", "--method", "grad-cam", "--save", "map", "--class", &all];
+        desk.explain(&[&common, arguments].concat()).well();
+        classes.map(|class| desk.read_map(&format!("a.class{class}.grad-cam.map.npy")))
+    };
+    let (signed, plain) = (maps(&["--signed"]), maps(&[]));
+    let has = |negative: bool| signed.iter().flatten().any(|v| if negative { *v < 0.0 } else { *v > 0.0 });
+    assert!(has(true) && has(false));
+    assert_eq!(signed.map(|map| map.mapv(|v| v.max(0.0))), plain);
+}
+
+#[test]
+fn an_open_size_is_224_unless_told_otherwise_and_that_is_said() {
+    let desk = Desk::with(&["a.png"]);
+    let open = || [None, Some(DimensionValue::DimValue(3)), Some(DimensionValue::DimParam("h".to_owned())), None];
+    desk.net_of("open.onnx", declaring(tiny_cnn(17, CLASSES), open()));
+    let size = |arguments: &[&str]| {
+        let ran = desk.explain(&[&["a.png", "--model", "open.onnx", "--save", "map"], arguments].concat()).well();
+        (desk.read_map("a.grad-cam++.map.npy").dim(), ran.err)
+    };
+    let (assumed, said) = size(&[]);
+    assert_eq!(assumed, (112, 112));
+    assert!(said.contains("224"), "{said}");
+    assert_eq!(size(&["--input-size", "16"]).0, (8, 8));
+    assert_eq!(size(&["--input-size", "16x24"]).0, (8, 12));
 }
 
 #[test]
