@@ -7,7 +7,7 @@ use onnxcam::heatmap::Colormap;
 use onnxcam::method::{GradCam, GradCamPlusPlus};
 use onnxcam::picture::{Fit, Picture};
 use onnxcam::{Target, classifier::Preprocessing};
-use testkit::models::{tiny_cnn, tiny_nhwc, tiny_two_outputs};
+use testkit::models::{Maker, tiny_cnn, tiny_nhwc, tiny_two_outputs};
 
 use crate::desk::{CLASSES, Desk, declaring};
 
@@ -138,6 +138,22 @@ fn channels_may_stand_last() {
         assert!(first.0 == last.0 && (first.1 - last.1).abs() < 1e-4);
     }
     desk.explain(&["a.png", "--layout", "nhwc"]).badly(&["16 channels", "nhwc"]);
+}
+
+/// As TensorFlow's classifiers often are: bytes in, normalised inside.
+#[test]
+fn a_network_of_bytes_is_fed_samples_as_they_are() {
+    let desk = Desk::with(&["a.png"]);
+    let cast = Maker::new(17).input("bytes", "u8[N,3,16,16]").node("Cast", &["bytes"], &["x"]).with("to", 1);
+    let (mut model, cast) = (tiny_cnn(17, CLASSES).build(), cast.build().graph.unwrap());
+    let graph = model.graph.as_mut().unwrap();
+    graph.input = cast.input;
+    graph.node.splice(0..0, cast.node);
+    desk.net_of("bytes.onnx", model);
+    let bytes = desk.explain(&["a.png", "--json", "--model", "bytes.onnx"]).well();
+    assert!(bytes.err.contains("whole numbers"), "{bytes:?}");
+    let floats = desk.explain(&["a.png", "--json", "--scale", "1", "--mean", "0", "--std", "1"]).well();
+    assert_eq!(bytes.json()[0]["top"], floats.json()[0]["top"]);
 }
 
 #[test]
