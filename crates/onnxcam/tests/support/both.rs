@@ -1,0 +1,87 @@
+//! The engines that a test runs on, and one call from a model to its maps.
+
+#![allow(dead_code)] // Each test program takes what it needs.
+
+use std::env;
+use std::path::Path;
+use std::sync::Arc;
+
+use ndarray::{ArrayD, Axis, Slice};
+use onnx_graph::{Graph, Model, Spelling, lower, rewrite, spell};
+use onnxcam::engine::{Choice, Engine, Rten, Search, Session, Source, Value, choose};
+use onnxcam::explain::{Explained, Explainer, Plan, PlanError, PlanOptions};
+use onnxcam::method::{self, Method};
+
+/// rten, and ONNX Runtime where this machine has it; with `ONNXCAM_REQUIRE_ORT=1` it must.
+pub fn engines() -> Vec<Arc<dyn Engine>> {
+    let rten: Arc<dyn Engine> = Arc::new(Rten);
+    [rten].into_iter().chain(onnx_runtime()).collect()
+}
+
+/// ONNX Runtime where this machine has it. Without it the caller has nothing to test, which is said.
+pub fn onnx_runtime() -> Option<Arc<dyn Engine>> {
+    match choose(Choice::Ort, &Search::from_env(None)) {
+        Ok(chosen) => Some(chosen.engine),
+        Err(e) if env::var_os("ONNXCAM_REQUIRE_ORT").is_some_and(|v| v == "1") => panic!("{e}"),
+        Err(e) => {
+            eprintln!("skipped, for ONNX Runtime is not here: {e}");
+            None
+        }
+    }
+}
+
+/// Methods by name.
+pub fn methods(names: &[&str]) -> Vec<&'static dyn Method> {
+    names.iter().map(|name| method::find(name).unwrap()).collect()
+}
+
+/// The plan for these methods.
+pub fn plan(model: &Model, names: &[&str], options: &PlanOptions) -> Result<Plan, PlanError> {
+    Plan::new(model, &methods(names), options)
+}
+
+/// Every picture of `x` explained for one class (−1: the predicted one), in one batch, or singly where the file fixes a
+/// batch of 1; the weights w_k among the results.
+pub fn explain(plan: &Plan, engine: &Arc<dyn Engine>, x: &ArrayD<f32>, class: i64) -> Vec<Explained> {
+    run(&mut explainer(plan, engine, x.len_of(Axis(0))), x, class)
+}
+
+/// A plan made ready for batches of this size.
+pub fn explainer(plan: &Plan, engine: &Arc<dyn Engine>, batch: usize) -> Explainer {
+    Explainer::with_weights(plan, engine, batch, None).unwrap_or_else(|e| panic!("{}: {e}", engine.name()))
+}
+
+/// Every picture of `x`, as many at a time as the explainer takes.
+pub fn run(explainer: &mut Explainer, x: &ArrayD<f32>, class: i64) -> Vec<Explained> {
+    let batch = explainer.batch();
+    let mut run = |x: ArrayD<f32>| explainer.run(&x, &vec![class; x.len_of(Axis(0))]).unwrap();
+    x.axis_chunks_iter(Axis(0), batch).flat_map(|chunk| run(chunk.to_owned())).collect()
+}
+
+/// Picture `i` of `x`, [1, …].
+pub fn picture(x: &ArrayD<f32>, i: usize) -> ArrayD<f32> {
+    x.slice_axis(Axis(0), Slice::from(i..i + 1)).to_owned()
+}
+
+/// The float outputs of a graph for a batch, what the engine lacks lowered.
+pub fn outputs(graph: &Graph, engine: &Arc<dyn Engine>, x: &ArrayD<f32>) -> Vec<ArrayD<f32>> {
+    let lacks_lrn = engine.lacks().contains(&"LRN");
+    let (graph, _) = rewrite(graph, &graph.outputs, |e, node, inputs| match &*node.op {
+        "LRN" if lacks_lrn => Some(vec![lower::lrn(e, inputs[0]?, &node.attributes)]),
+        _ => None,
+    })
+    .unwrap();
+    let proto = spell(&graph, &Spelling::for_graph(&graph, x.len_of(Axis(0)))).unwrap();
+    let model = Model::from_proto(proto, Path::new("spelled")).unwrap();
+    let mut session = engine.load(Source::Bytes(model.to_bytes()), None).unwrap();
+    run_session(&mut *session, x)
+}
+
+/// Every float output of a session with one input.
+pub fn run_session(session: &mut dyn Session, x: &ArrayD<f32>) -> Vec<ArrayD<f32>> {
+    let input = session.inputs()[0].name.clone();
+    let names: Vec<String> = session.outputs().iter().map(|o| o.name.clone()).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let values = session.run(&[(&input, &Value::from(x.clone()))], &names).unwrap();
+    values.into_iter().filter_map(Value::into_f32).collect()
+}
