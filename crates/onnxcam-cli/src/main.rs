@@ -1,6 +1,8 @@
 //! The program `onnxcam`: why a convolutional network said what it said.
 
 mod command;
+mod options;
+mod table;
 
 use std::process::ExitCode;
 
@@ -16,11 +18,13 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Layers(command::layers::Arguments),
     Methods(command::methods::Arguments),
 }
 
 fn main() -> ExitCode {
     let run = match Arguments::parse().command {
+        Command::Layers(arguments) => command::layers::run(&arguments),
         Command::Methods(arguments) => command::methods::run(&arguments),
     };
     match run {

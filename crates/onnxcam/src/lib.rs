@@ -7,3 +7,5 @@ pub mod method;
 pub mod model;
 pub mod picture;
 pub mod target;
+
+pub use onnx_graph::{Model, ModelError, printable, show_shape};

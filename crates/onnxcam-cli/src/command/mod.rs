@@ -1,3 +1,4 @@
 //! One file a command.
 
+pub mod layers;
 pub mod methods;

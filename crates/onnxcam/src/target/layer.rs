@@ -54,10 +54,11 @@ pub enum LayerError {
     Constant { layer: String },
 }
 
-/// Rank-4 tensors that every path from the picture to the scores passes through, first to last, the automatic one marked.
+/// Feature maps of more than one cell that every path from the picture to the scores passes through, first to last, the
+/// automatic one marked.
 pub fn candidates(graph: &Graph, head: &Head) -> Vec<Candidate> {
     let automatic = automatic_layer(graph, head).ok().map(|l| l.tensor);
-    let feature_maps = cuts(graph, head).into_iter().filter(|t| is_feature_map(graph, *t));
+    let feature_maps = cuts(graph, head).into_iter().filter(|t| is_feature_map(graph, *t) && cells(graph, *t) > 1);
     let line = |t: Tensor| Candidate {
         layer: layer(graph, t),
         op: graph.producer(t).map(|n| n.op.to_string()).unwrap_or_default(),
