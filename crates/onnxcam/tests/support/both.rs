@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use ndarray::{ArrayD, Axis, Slice};
 use onnx_graph::{Graph, Model, Spelling, lower, rewrite, spell};
-use onnxcam::engine::{Choice, Engine, Rten, Search, Session, Source, Value, choose};
+use onnxcam::engine::{Choice, Engine, EngineError, Rten, Search, Session, Source, Value, choose};
 use onnxcam::explain::{Explained, Explainer, Plan, PlanError, PlanOptions};
 use onnxcam::method::{self, Method};
 
@@ -74,14 +74,14 @@ pub fn outputs(graph: &Graph, engine: &Arc<dyn Engine>, x: &ArrayD<f32>) -> Vec<
     let proto = spell(&graph, &Spelling::for_graph(&graph, x.len_of(Axis(0)))).unwrap();
     let model = Model::from_proto(proto, Path::new("spelled")).unwrap();
     let mut session = engine.load(Source::Bytes(model.to_bytes()), None).unwrap();
-    run_session(&mut *session, x)
+    run_session(&mut *session, x).unwrap()
 }
 
 /// Every float output of a session with one input.
-pub fn run_session(session: &mut dyn Session, x: &ArrayD<f32>) -> Vec<ArrayD<f32>> {
+pub fn run_session(session: &mut dyn Session, x: &ArrayD<f32>) -> Result<Vec<ArrayD<f32>>, EngineError> {
     let input = session.inputs()[0].name.clone();
     let names: Vec<String> = session.outputs().iter().map(|o| o.name.clone()).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let values = session.run(&[(&input, &Value::from(x.clone()))], &names).unwrap();
-    values.into_iter().filter_map(Value::into_f32).collect()
+    let values = session.run(&[(&input, &Value::from(x.clone()))], &names)?;
+    Ok(values.into_iter().filter_map(Value::into_f32).collect())
 }
