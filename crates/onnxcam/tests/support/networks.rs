@@ -134,8 +134,11 @@ impl Errors {
     }
 
     /// Those that are not at most `limit`.
+    ///
+    /// Feature maps are held to ten times that: behind a hundred layers in float32 they are what the rest is made of.
     pub fn beyond(&self, limit: f64) -> Vec<String> {
-        self.0.iter().filter(|(_, e)| !(**e <= limit)).map(|(of, e)| format!("{of} {e:.1e}")).collect()
+        let limit = |of: &str| if of == "features" { 10.0 * limit } else { limit };
+        self.0.iter().filter(|(of, e)| !(**e <= limit(of))).map(|(of, e)| format!("{of} {e:.1e}")).collect()
     }
 }
 
@@ -266,11 +269,10 @@ pub fn dependence(network: &Network, export: &Export, engine: &Arc<dyn Engine>) 
     errors
 }
 
-/// Loads a file and writes it back: the message is the same, and so are an engine's outputs, to the bit. Then through the
-/// canonical view; answers how far its outputs are from the expected ones, as a part of the largest.
+/// Loads a file and writes it back: the message is the same, and so are an engine's outputs, to the bit.
 ///
 /// Whether rten takes the file as it is, is another matter; before and after it is the same.
-pub fn round_trip(file: &Path, engine: &Arc<dyn Engine>, x: &ArrayD<f32>, expected: &ArrayD<f64>) -> f64 {
+pub fn check_copy(file: &Path, engine: &Arc<dyn Engine>, x: &ArrayD<f32>) {
     let folder = tempfile::tempdir().unwrap();
     let copy = folder.path().join("copy.onnx");
     let model = Model::open(file).unwrap();
@@ -281,7 +283,11 @@ pub fn round_trip(file: &Path, engine: &Arc<dyn Engine>, x: &ArrayD<f32>, expect
         (Err(_), Err(_)) => assert!(engine.name() == "rten", "{} takes every file", engine.name()),
         (Err(e), Ok(_)) | (Ok(_), Err(e)) => panic!("{}: before or after only: {e}", file.display()),
     }
-    let graph = import(&model, &ImportOptions::default()).unwrap().graph;
+}
+
+/// How far the first output of the canonical view is from the expected one, as a part of the largest.
+pub fn canonical_error(file: &Path, engine: &Arc<dyn Engine>, x: &ArrayD<f32>, expected: &ArrayD<f64>) -> f64 {
+    let graph = import(&Model::open(file).unwrap(), &ImportOptions::default()).unwrap().graph;
     let at_once = graph.shape(graph.inputs[0]).unwrap()[0].known().map_or(x.len_of(Axis(0)), |n| n as usize);
     let pairs = x.axis_chunks_iter(Axis(0), at_once).zip(expected.axis_chunks_iter(Axis(0), at_once));
     pairs.fold(0.0, |worst: f64, (x, expected)| {
