@@ -154,8 +154,7 @@ fn zoo_loading_and_writing_back_changes_no_output() {
 fn zoo_maps() {
     let methods = ["grad-cam", "grad-cam++"];
     for ZooFile { name, file, input, output, maker, layer, .. } in zoo() {
-        let by_score = output.iter().enumerate().rev().max_by(|a, b| a.1.total_cmp(b.1)); // The first of equals.
-        let class = by_score.unwrap().0 as i64;
+        let class = output.iter().position(|score| *score == most(&output)).unwrap() as i64;
         let options = PlanOptions { signed: true, ..PlanOptions::default() };
         let plan = plan(&Model::open(&file).unwrap(), &methods, &options).unwrap_or_else(|e| panic!("{name}: {e}"));
         let shape = plan.graph.shape(plan.layer.tensor).unwrap();
