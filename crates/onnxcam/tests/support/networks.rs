@@ -128,7 +128,7 @@ impl Errors {
     /// Notes an error. NaN is the worst.
     pub fn add(&mut self, of: impl Into<String>, error: f64) {
         let worst = self.0.entry(of.into()).or_insert(0.0);
-        if !(error <= *worst) {
+        if error > *worst || error.is_nan() {
             *worst = error;
         }
     }
@@ -138,7 +138,7 @@ impl Errors {
     /// Feature maps are held to ten times that: behind a hundred layers in float32 they are what the rest is made of.
     pub fn beyond(&self, limit: f64) -> Vec<String> {
         let limit = |of: &str| if of == "features" { 10.0 * limit } else { limit };
-        self.0.iter().filter(|(of, e)| !(**e <= limit(of))).map(|(of, e)| format!("{of} {e:.1e}")).collect()
+        self.0.iter().filter(|(of, e)| e.is_nan() || **e > limit(of)).map(|(of, e)| format!("{of} {e:.1e}")).collect()
     }
 }
 
