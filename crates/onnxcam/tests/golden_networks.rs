@@ -9,7 +9,9 @@ mod networks;
 use std::sync::Arc;
 
 use both::engines;
-use networks::{Export, Network, canonical_error, check_copy, check_layer, dependence, reference_errors};
+use networks::{
+    Export, Network, canonical_error, check_copy, check_layer, dependence, gradient_errors, reference_errors,
+};
 use onnxcam::engine::Engine;
 
 /// Every export on every engine; answers how many.
@@ -33,6 +35,21 @@ fn scores_features_weights_and_maps_are_pytorchs() {
     let mut failures = Vec::new();
     each(|network, export, engine| {
         let errors = reference_errors(network, export, engine);
+        println!("{export} on {}: {errors}", engine.name());
+        let beyond = errors.beyond(1e-4);
+        if !beyond.is_empty() {
+            failures.push(format!("{export} on {}: {}", engine.name(), beyond.join(", ")));
+        }
+    });
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+/// Through every kind of layer, back to the picture.
+#[test]
+fn gradients_are_pytorchs() {
+    let mut failures = Vec::new();
+    each(|network, export, engine| {
+        let errors = gradient_errors(network, export, engine);
         println!("{export} on {}: {errors}", engine.name());
         let beyond = errors.beyond(1e-4);
         if !beyond.is_empty() {

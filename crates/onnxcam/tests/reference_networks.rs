@@ -11,7 +11,9 @@ use std::sync::Arc;
 
 use both::{engines, explain, onnx_runtime, outputs, plan};
 use ndarray::ArrayD;
-use networks::{Network, apart, canonical_error, check_copy, check_layer, dependence, most, reference_errors};
+use networks::{
+    Network, apart, canonical_error, check_copy, check_layer, dependence, gradient_errors, most, reference_errors,
+};
 use onnx_graph::{Dim, ImportOptions, Model, import, show_shape};
 use onnxcam::engine::Engine;
 use onnxcam::explain::PlanOptions;
@@ -39,6 +41,28 @@ fn scores_features_weights_and_maps_are_pytorchs() {
                 let errors = reference_errors(&network, export, &engine);
                 println!("{export} on {}: {errors}", engine.name());
                 let beyond = errors.beyond(1e-4);
+                if !beyond.is_empty() {
+                    failures.push(format!("{export} on {}: {}", engine.name(), beyond.join(", ")));
+                }
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+/// Through every layer back to the picture. Among millions of cells some lie so close to a ReLU's kink, or to another
+/// cell of their pooling window, that float32 decides otherwise than float64: there gradients differ, on average they do
+/// not. (VGG-16: two cells 1e-7 apart, and of all gradients at the layer this one is off.)
+#[test]
+#[ignore = "needs the full-size networks, 2 GB"]
+fn gradients_are_pytorchs() {
+    let mut failures = Vec::new();
+    for network in Network::full_size(&references()).filter(|n| wanted(&n.name)) {
+        for export in &network.exports {
+            for engine in engines() {
+                let errors = gradient_errors(&network, export, &engine);
+                println!("{export} on {}: {errors}", engine.name());
+                let beyond = errors.beyond_on_average(5e-2);
                 if !beyond.is_empty() {
                     failures.push(format!("{export} on {}: {}", engine.name(), beyond.join(", ")));
                 }
@@ -148,28 +172,35 @@ fn zoo_loading_and_writing_back_changes_no_output() {
     }
 }
 
-/// The target layer is the last of the convolutional part; maps are finite, and the engines agree.
+/// The target layer is the last of the convolutional part; maps there and at the picture, which the gradient reaches
+/// through the whole network, are finite, and the engines agree.
 #[test]
 #[ignore = "needs the zoo's networks, 1.4 GB"]
 fn zoo_maps() {
     let methods = ["grad-cam", "grad-cam++"];
     for ZooFile { name, file, input, output, maker, layer, .. } in zoo() {
         let class = output.iter().position(|score| *score == most(&output)).unwrap() as i64;
-        let options = PlanOptions { signed: true, ..PlanOptions::default() };
-        let plan = plan(&Model::open(&file).unwrap(), &methods, &options).unwrap_or_else(|e| panic!("{name}: {e}"));
-        let shape = plan.graph.shape(plan.layer.tensor).unwrap();
-        let made_by = &*plan.graph.producer(plan.layer.tensor).unwrap().op;
-        println!("{name}: layer \"{}\" by {made_by}, {}; {}", plan.layer.name, show_shape(shape), plan.head);
+        let model = Model::open(&file).unwrap();
+        let options = |layer| PlanOptions { signed: true, layer, ..PlanOptions::default() };
+        let at_layer = plan(&model, &methods, &options(None)).unwrap_or_else(|e| panic!("{name}: {e}"));
+        let shape = at_layer.graph.shape(at_layer.layer.tensor).unwrap();
+        let made_by = &*at_layer.graph.producer(at_layer.layer.tensor).unwrap().op;
+        println!("{name}: layer \"{}\" by {made_by}, {}; {}", at_layer.layer.name, show_shape(shape), at_layer.head);
         assert_eq!((made_by, &shape[1..]), (maker, layer.map(Dim::new).as_slice()), "{name}");
-        let found: Vec<_> = engines().iter().map(|engine| explain(&plan, engine, &input, class).remove(0)).collect();
-        for (m, method) in methods.iter().enumerate() {
-            let maps: Vec<ArrayD<f32>> = found.iter().map(|e| e.maps[m].clone().into_dyn()).collect();
-            assert!(maps.iter().flatten().all(|v| v.is_finite()), "{name}: {method}");
-            assert!(most(&maps[0]) > 0.0, "{name}: {method} is zero");
-            for other in &maps[1..] {
-                let difference = apart(other, &maps[0], most(&maps[0]));
-                println!("  {method}: engines differ by {difference:.1e} of {:.1e}", most(&maps[0]));
-                assert!(difference < 1e-4, "{name}: {method} differs between engines by {difference:.1e}");
+        let picture = at_layer.graph.tensor(at_layer.input).name.to_string();
+        let at_picture = plan(&model, &methods[1..], &options(Some(picture))).unwrap_or_else(|e| panic!("{name}: {e}"));
+        // A mean over 50,176 pixels, as Grad-CAM takes it there, is mostly rounding.
+        for (at, plan, methods) in [("layer", at_layer, &methods[..]), ("picture", at_picture, &methods[1..])] {
+            let found: Vec<_> = engines().iter().map(|e| explain(&plan, e, &input, class).remove(0)).collect();
+            for (m, method) in methods.iter().enumerate() {
+                let maps: Vec<ArrayD<f32>> = found.iter().map(|e| e.maps[m].clone().into_dyn()).collect();
+                assert!(maps.iter().flatten().all(|v| v.is_finite()), "{name}: {method}");
+                assert!(most(&maps[0]) > 0.0, "{name}: {method} is zero");
+                for other in &maps[1..] {
+                    let difference = apart(other, &maps[0], most(&maps[0]));
+                    println!("  {method} at the {at}: engines differ by {difference:.1e} of {:.1e}", most(&maps[0]));
+                    assert!(difference < 1e-3, "{name}: {method} differs between engines by {difference:.1e}");
+                }
             }
         }
     }

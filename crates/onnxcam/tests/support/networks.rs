@@ -8,10 +8,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ndarray::{Array1, ArrayD, Axis, Zip};
-use onnx_graph::{ImportOptions, Model, import};
+use ndarray::{Array1, ArrayD, Axis, Slice, Zip};
+use onnx_graph::{Constant, Emit, ImportOptions, Model, import};
 use onnxcam::engine::{Engine, EngineError, Source};
 use onnxcam::explain::{Explained, Plan, PlanOptions};
+use onnxcam::target::{HeadOptions, automatic_layer, find_head};
 use serde_json::Value as Json;
 use testkit::{npy, npz};
 
@@ -133,6 +134,13 @@ impl Errors {
         }
     }
 
+    /// Those errors on average that are not at most `limit`.
+    pub fn beyond_on_average(&self, limit: f64) -> Vec<String> {
+        let mut averages = Errors::default();
+        self.0.iter().filter(|(of, _)| of.ends_with("on average")).for_each(|(of, e)| averages.add(of, *e));
+        averages.beyond(limit)
+    }
+
     /// Those that are not at most `limit`.
     ///
     /// Feature maps are held to ten times that: behind a hundred layers in float32 they are what the rest is made of.
@@ -231,6 +239,42 @@ fn add_map_errors(network: &Network, found: &Explained, c: usize, i: usize, sign
         let error = apart(&found.maps[m].clone().into_dyn(), &map, network.scale(key, c, i));
         errors.add(format!("{method} {which}"), error);
     }
+}
+
+/// ∂S_c/∂A and ∂S_c/∂input (of small networks every fifth row and column) for each class: the largest error as a part of
+/// the largest gradient, and the average one of the average.
+pub fn gradient_errors(network: &Network, export: &Export, engine: &Arc<dyn Engine>) -> Errors {
+    let mut errors = Errors::default();
+    for (c, class) in network.classes.iter().enumerate() {
+        let mut graph = import(&export.open(), &ImportOptions::default()).unwrap().graph;
+        let head = find_head(&mut graph, &HeadOptions::default()).unwrap();
+        let layer = automatic_layer(&graph, &head).unwrap().tensor;
+        let e = Emit::new(&mut graph);
+        let one_hot: Vec<f32> = (0..head.classes as i64).map(|k| f32::from(u8::from(k == *class))).collect();
+        let seed = e.expand(e.constant(Constant::f32s(&[1, head.classes], &one_hot)), e.shape(head.scores));
+        e.finish().unwrap();
+        let input = graph.inputs[0];
+        let gradients = onnx_autodiff::gradient(&mut graph, &[(head.scores, seed)], &[layer, input]);
+        graph.outputs = gradients.unwrap_or_else(|e| panic!("{export}: {e}")).into_iter().flatten().collect();
+        let [of_layer, of_input] = ["gradient", "input_gradient"].map(|key| network.arrays[key].index_axis(Axis(0), c));
+        let at_once = graph.shape(input).unwrap()[0].known().map_or(network.input.len_of(Axis(0)), |n| n as usize);
+        let expected = of_layer.axis_chunks_iter(Axis(0), at_once).zip(of_input.axis_chunks_iter(Axis(0), at_once));
+        for (x, (of_layer, of_input)) in network.input.axis_chunks_iter(Axis(0), at_once).zip(expected) {
+            let found = outputs(&graph, engine, &x.to_owned());
+            let step = |axis: usize| if x.shape()[axis] == of_input.shape()[axis] { 1 } else { 5 };
+            let sampled = found[1].slice_each_axis(|a| Slice::new(0, None, step(a.axis.index())));
+            for (of, found, expected) in [("layer", found[0].view(), of_layer), ("input", sampled, of_input)] {
+                let expected = expected.to_owned();
+                let found = found.to_owned();
+                let (sum, off) = found.iter().zip(&expected).fold((0.0, 0.0), |(sum, off), (found, expected)| {
+                    (sum + expected.abs(), off + (f64::from(*found) - expected).abs())
+                });
+                errors.add(format!("{of} on average"), off / sum);
+                errors.add(of, apart(&found, &expected, most(&expected)));
+            }
+        }
+    }
+    errors
 }
 
 /// What a picture's explanation must not depend on: its neighbours in the batch (not by a bit, where its place is the
