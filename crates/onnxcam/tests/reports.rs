@@ -14,6 +14,7 @@ use ndarray::{ArrayD, Axis};
 use networks::{Network, apart};
 use onnx_graph::proto::ValueInfoProto;
 use onnx_graph::{ImportOptions, Model, import};
+use onnxcam::engine::Source;
 use onnxcam::explain::{Explained, PlanOptions};
 use testkit::models::{Maker, tiny_cnn, tiny_weights_first};
 
@@ -190,6 +191,82 @@ fn inputs_that_are_left_out() {
         assert!(is(least, expected.0) && is(largest, expected.1), "{inputs:?}: {least} to {largest}");
         agreed(&model, &GRADIENTS, &at("conv2"), &x(), -1);
     }
+}
+
+/// R29: Resize(x, "", "", sizes), before the network and inside, forward and backward.
+#[test]
+fn resizing() {
+    let before = Maker::new(17)
+        .input("x", "f32[N,3,24,20]")
+        .integers("sizes", &[4], &[1, 3, 16, 16])
+        .integers("batch axis", &[1], &[0])
+        .integers("from", &[1], &[1])
+        .integers("to", &[1], &[4])
+        .node("Shape", &["x"], &["shape"])
+        .node("Gather", &["shape", "batch axis"], &["batch"])
+        .node("Slice", &["sizes", "from", "to"], &["rest"])
+        .node("Concat", &["batch", "rest"], &["wanted"])
+        .with("axis", 0)
+        .node("Resize", &["x", "", "", "wanted"], &["small"])
+        .with("mode", "linear")
+        .weights("w", &[6, 3, 3, 3])
+        .node("Conv", &["small", "w"], &["conv"])
+        .with("pads", [1, 1, 1, 1])
+        .node("Relu", &["conv"], &["features"])
+        .floats("no region", &[0], &[])
+        .floats("scales", &[4], &[1.0, 1.0, 1.5, 2.0])
+        .node("Resize", &["features", "no region", "scales"], &["large"])
+        .with("mode", "cubic")
+        .weights("v", &[6, 6, 3, 3])
+        .node("Conv", &["large", "v"], &["last"])
+        .node("GlobalAveragePool", &["last"], &["mean"])
+        .node("Flatten", &["mean"], &["flat"])
+        .weights("fc", &[6, 5])
+        .node("MatMul", &["flat", "fc"], &["logits"])
+        .output("logits", "f32[N,5]")
+        .model();
+    for layer in ["small", "conv", "features", "large", "last"] {
+        agreed(&before, &GRADIENTS, &at(layer), &pictures(&[2, 3, 24, 20], 3), -1);
+    }
+}
+
+/// Resize as the canonical view has it, on both engines, is what ONNX Runtime makes of the node itself.
+#[test]
+fn resizing_as_onnx_runtime_does() {
+    let Some(runtime) = both::onnx_runtime() else { return };
+    let x = pictures(&[1, 2, 5, 7], 3);
+    let mut compared = 0;
+    for mode in ["nearest", "linear", "cubic"] {
+        for coordinates in ["half_pixel", "pytorch_half_pixel", "align_corners", "asymmetric"] {
+            for sizes in [[1i64, 2, 10, 14], [1, 2, 3, 4], [1, 2, 8, 5], [1, 2, 1, 7]] {
+                for rounding in ["round_prefer_floor", "round_prefer_ceil", "floor", "ceil"] {
+                    if mode != "nearest" && rounding != "floor" {
+                        continue;
+                    }
+                    let model = Maker::new(17)
+                        .input("x", "f32[1,2,5,7]")
+                        .integers("sizes", &[4], &sizes)
+                        .node("Resize", &["x", "", "", "sizes"], &["y"])
+                        .with("mode", mode)
+                        .with("coordinate_transformation_mode", coordinates)
+                        .with("nearest_mode", rounding)
+                        .output("y", "f32")
+                        .model();
+                    let mut session = runtime.load(Source::Bytes(model.to_bytes()), None).unwrap();
+                    let expected = both::run_session(&mut *session, &x).unwrap().remove(0);
+                    let graph = import(&model, &ImportOptions::default()).unwrap().graph;
+                    for engine in engines() {
+                        let found = outputs(&graph, &engine, &x).remove(0);
+                        let error = apart(&found, &expected, 2.0);
+                        let case = format!("{mode} {coordinates} {rounding} {sizes:?} on {}", engine.name());
+                        assert!(error < 1e-5, "{case}: {error:.1e}");
+                        compared += 1;
+                    }
+                }
+            }
+        }
+    }
+    assert!(compared > 100);
 }
 
 /// R30: files of old list every weight as an input, before the picture.
