@@ -251,10 +251,52 @@ fn transformers_are_refused() {
     let error = plan(&model, &["grad-cam"], &PlanOptions::default()).unwrap_err();
     let text = error.to_string();
     assert!(matches!(error, PlanError::Layer(LayerError::Tokens { .. })), "{text}");
-    for part in ["\"patches\" [N,8,4,4]", "node \"/attention/MatMul\"", "hint: transformers are not supported yet"] {
+    for part in [
+        "\"patches\" [N,8,4,4]",
+        "node \"/attention/MatMul\"",
+        "hint: transformers and their like are not supported yet",
+    ] {
         assert!(text.contains(part), "{part} in: {text}");
     }
     agreed(&model, &["grad-cam", "grad-cam++"], &at("patches"), &pictures(&[2, 3, 16, 16], 1), -1);
+}
+
+/// MLP-Mixer has no attention, and mixes tokens all the same; a linear layer that classifies each cell does not.
+#[test]
+fn mixers_are_refused() {
+    let tokens = |net: Maker| {
+        net.integers("grid", &[3], &[0, 12, 64])
+            .node("Reshape", &["features", "grid"], &["columns"])
+            .weights("w1", &[64, 20])
+            .node("MatMul", &["columns", "w1"], &["hidden"])
+    };
+    let mixer = on_trunk(5, |net| {
+        tokens(net)
+            .node("Relu", &["hidden"], &["bent"])
+            .weights("w2", &[20, 64])
+            .node("MatMul", &["bent", "w2"], &["mixed"])
+            .named("/mixer/MatMul")
+            .node("ReduceMean", &["mixed"], &["mean"])
+            .with("axes", [2])
+            .with("keepdims", 0)
+            .weights("fc", &[12, 5])
+            .node("MatMul", &["mean", "fc"], &["logits"])
+    });
+    let text = plan(&mixer, &["grad-cam"], &PlanOptions::default()).unwrap_err().to_string();
+    assert!(text.contains("\"features\" [N,12,8,8]") && text.contains("node \"/mixer/MatMul\""), "{text}");
+    let by_cell = on_trunk(5, |net| {
+        net.integers("grid", &[3], &[0, 12, 64])
+            .node("Reshape", &["features", "grid"], &["columns"])
+            .node("Transpose", &["columns"], &["cells"])
+            .with("perm", [0, 2, 1])
+            .weights("fc", &[12, 5])
+            .node("MatMul", &["cells", "fc"], &["scores"])
+            .node("ReduceMax", &["scores"], &["logits"])
+            .with("axes", [1])
+            .with("keepdims", 0)
+    });
+    assert_eq!(automatic(&by_cell), "features");
+    agreed(&by_cell, &["grad-cam", "grad-cam++"], &PlanOptions::default(), &pictures(&[2, 3, 16, 16], 1), -1);
 }
 
 /// A mere Transpose to channels last, as TensorFlow writes it, is no layer; the one before it is.

@@ -307,6 +307,43 @@ fn curved_heads_are_noted() {
     assert!(grad_cam.is_empty());
 }
 
+/// Each picture of a batch has a class of its own; −1 is the predicted one, other negatives are refused.
+#[test]
+fn a_class_for_each_picture() {
+    let model = tiny_cnn(17, 5).model();
+    let x = pictures(&[3, 3, 16, 16], 3);
+    let plan = plan(&model, &["grad-cam", "grad-cam++", "cam"], &PlanOptions::default()).unwrap();
+    for engine in engines() {
+        let mut explainer = both::explainer(&plan, &engine, 3);
+        let mixed = explainer.run(&x, &[4, -1, 0]).unwrap();
+        for (i, class) in [(0, 4), (1, -1), (2, 0)] {
+            let same_for_all = explainer.run(&x, &[class; 3]).unwrap();
+            assert_eq!(mixed[i], same_for_all[i]);
+        }
+        let best = (0..5).max_by(|a, b| mixed[1].scores[*a].total_cmp(&mixed[1].scores[*b])).unwrap();
+        assert_eq!((mixed[0].class, mixed[1].class, mixed[2].class), (4, best, 0));
+        for class in [-2, 5, i64::MAX] {
+            let error = explainer.run(&x, &[0, class, 0]).unwrap_err().to_string();
+            assert_eq!(error, format!("class {class} was asked for, the network has 5, counted from 0"));
+        }
+    }
+}
+
+/// Equal scores: the first class is the predicted one, on every engine.
+#[test]
+fn ties_go_to_the_first_class() {
+    let row: Vec<f32> = (0..12).map(|i| 0.1 * i as f32).collect();
+    let model = heads::on_trunk(4, |net| {
+        let columns: Vec<f32> = row.iter().flat_map(|w| [0.0, *w, 0.0, *w]).collect();
+        net.node("GlobalAveragePool", &["features"], &["mean"])
+            .node("Flatten", &["mean"], &["flat"])
+            .floats("w", &[12, 4], &columns)
+            .node("MatMul", &["flat", "w"], &["logits"])
+    });
+    let found = agreed(&model, &["grad-cam"], &PlanOptions::default(), &pictures(&[1, 3, 16, 16], 3), -1);
+    assert_eq!((found[0].class, found[0].scores[1]), (1, found[0].scores[3]));
+}
+
 /// R08: nothing speaks for the class: a map of zeros, not of NaN, and of negative numbers when signed.
 #[test]
 fn no_evidence_is_a_zero_map() {

@@ -39,7 +39,7 @@ pub enum LayerError {
     )]
     NoneFound,
     #[error(
-        "the last feature map, \"{layer}\" {shape}, is turned into tokens that attend to each other ({node}): a picture of it would not show what decides\nhint: transformers are not supported yet; --layer takes this or another feature map all the same"
+        "the last feature map, \"{layer}\" {shape}, is turned into tokens that are mixed with each other ({node}): a picture of it would not show what decides\nhint: transformers and their like are not supported yet; --layer takes this or another feature map all the same"
     )]
     Tokens { layer: String, shape: String, node: String },
     #[error("no layer is called \"{query}\"\nhint: nearest are {}", .nearest.join(", "))]
@@ -80,7 +80,7 @@ pub fn automatic_layer(graph: &Graph, head: &Head) -> Result<Layer, LayerError> 
         if !suits || pooled || op == "Transpose" || is_class_map(graph, head, t) {
             continue;
         }
-        return match attention_after(graph, head, t) {
+        return match token_mixing_after(graph, head, t) {
             None => Ok(layer(graph, t)),
             Some(node) => Err(LayerError::Tokens {
                 layer: printable(&graph.tensor(t).name),
@@ -331,15 +331,18 @@ fn is_class_map(graph: &Graph, head: &Head, t: Tensor) -> bool {
     channels == Some(classes) && !after(graph, head, t).iter().any(weighted)
 }
 
-/// The first node behind a layer by which tokens attend to each other: a product of two computed tensors, or a softmax
-/// over many.
-fn attention_after<'g>(graph: &'g Graph, head: &Head, layer: Tensor) -> Option<&'g Node> {
+/// The first node behind a layer that makes one token of others: a product of two computed tensors, a softmax over many,
+/// or the second of two linear layers on tokens (MLP-Mixer). One linear layer alone may classify each cell.
+fn token_mixing_after<'g>(graph: &'g Graph, head: &Head, layer: Tensor) -> Option<&'g Node> {
     let rank = |t: Option<Tensor>| t.and_then(|t| graph.shape(t)).map_or(0, <[Dim]>::len);
     let computed = |t: &Option<Tensor>| t.is_some_and(|t| graph.tensor(t).known.is_none());
-    after(graph, head, layer).into_iter().find(|n| match &*n.op {
+    let nodes = after(graph, head, layer);
+    let attention = nodes.iter().find(|n| match &*n.op {
         "MatMul" => rank(n.outputs[0]) >= 3 && n.inputs.iter().all(computed),
         "Softmax" => rank(n.outputs[0]) >= 3 && n.outputs[0] != Some(head.raw),
         "Attention" | "MultiHeadAttention" => true,
         _ => false,
-    })
+    });
+    let linear = |n: &&&Node| &*n.op == "MatMul" && rank(n.outputs[0]) == 3;
+    attention.or_else(|| nodes.iter().filter(linear).nth(1)).copied()
 }
