@@ -3,8 +3,10 @@
     python references/make_all.py
 """
 
+import make_checkpoints
 import make_golden
 import make_lite0
+import make_lite0_crops
 import make_operator_gradients
 import make_preprocess
 
@@ -12,4 +14,6 @@ if __name__ == "__main__":
     make_operator_gradients.main()
     make_preprocess.main()
     make_lite0.main()
+    make_lite0_crops.main()
+    make_checkpoints.main()
     make_golden.main()

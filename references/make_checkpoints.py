@@ -1,18 +1,22 @@
 """A small checkpoint as old PyTorch wrote them, the same as new PyTorch writes them, and its values.
 
-    python references/make_checkpoints.py crates/onnxcam/tests/data/checkpoint
+    python references/make_checkpoints.py
+
+Writes legacy.pth, zip.pth and values.txt into crates/onnxcam/tests/data/checkpoint.
 
 The old format names storages by their address, so its bytes differ from run to run; the values do not.
 """
 
-import sys
 from collections import OrderedDict
 from pathlib import Path
 
 import torch
 
 
-def main(out):
+OUT = Path(__file__).parent.parent / "crates" / "onnxcam" / "tests" / "data" / "checkpoint"
+
+
+def main(out=OUT):
     torch.manual_seed(0)
     base = torch.randn(4, 6)
     tensors = OrderedDict(
@@ -34,4 +38,4 @@ def main(out):
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main()

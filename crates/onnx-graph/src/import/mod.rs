@@ -17,6 +17,7 @@ mod linear;
 mod normalise;
 mod order;
 mod reduce;
+mod resize;
 mod weights;
 mod window;
 
@@ -61,6 +62,7 @@ const FAMILIES: &[&[(&str, Settle)]] = &[
     linear::OPERATORS,
     normalise::OPERATORS,
     reduce::OPERATORS,
+    resize::OPERATORS,
     window::OPERATORS,
 ];
 

@@ -45,7 +45,7 @@ fn a_foreign_domain() {
 fn inputs_that_are_left_out_keep_their_place() {
     let net = Net::of(13, [1, 1, 2, 2])
         .ints("sizes", &[1, 1, 4, 4])
-        .node("Resize", &["x", "", "", "sizes"], &["y"], vec![text("mode", "nearest")])
+        .node("Resize", &["x", "", "", "sizes"], &["y"], vec![text("mode", "area")])
         .output("y");
     let graph = net.import().graph;
     assert_eq!(lines(&graph), ["%y = Resize(x, _, _, sizes) {mode=…} : ?[?]"]);
@@ -138,7 +138,7 @@ fn the_opset_of_carried_nodes() {
     assert_eq!(opset(elu(24)), Ok(24));
     let resize = |opset: i64| {
         Net::of(opset, [1, 1, 2, 2])
-            .weight(floats("scales", &[4], &[1.0, 1.0, 2.0, 2.0]))
+            .weight(floats("scales", &[4], &[1.0, 1.0, 0.5, 0.5]))
             .node("Resize", &["x", "scales"], &["y"], vec![])
             .output("y")
     };

@@ -137,6 +137,17 @@ fn ceil_mode() {
 }
 
 #[test]
+fn pooling_over_three_axes_that_leaves_two_alone() {
+    let attributes =
+        vec![ints("kernel_shape", &[5, 1, 1]), ints("strides", &[1, 1, 1]), ints("pads", &[2, 0, 0, 2, 0, 0])];
+    let net = Net::of(17, [2, 1, 7, 4, 3]).node("AveragePool", &["x"], &["y"], attributes).output("y");
+    let lines = net.lines();
+    assert!(lines[0].ends_with("= Reshape(x) {shape=[2,1,7,12]} : f32[2,1,7,12]"), "{lines:?}");
+    assert!(lines[1].contains("{kernel_shape=[5,1], strides=[1,1], dilations=[1,1], pads=[2,0,2,0], "), "{lines:?}");
+    assert!(lines[2].starts_with("%y = Reshape(") && lines[2].ends_with(" : f32[2,1,7,4,3]"), "{lines:?}");
+}
+
+#[test]
 fn transposed_convolution() {
     let net = |attributes| {
         Net::of(17, [1, 4, 3, 3])

@@ -1,5 +1,7 @@
 //! What both engines check before they run: names, kinds and shapes, with the same words.
 
+use ndarray::ArrayD;
+
 use super::error::EngineError;
 use super::value::{Kind, Value};
 
@@ -82,6 +84,21 @@ impl Wanted {
     pub(super) fn restore(&self, values: Vec<Value>) -> Vec<Value> {
         if self.order.len() == values.len() { values } else { self.order.iter().map(|i| values[*i].clone()).collect() }
     }
+}
+
+/// Copies an engine's result out. Rust ends the process when memory runs out; a model may not bring that about.
+pub(super) fn array<T: Copy, U>(
+    name: &str,
+    shape: Vec<usize>,
+    data: &[T],
+    convert: impl Fn(T) -> U,
+) -> Result<ArrayD<U>, EngineError> {
+    let mut copy = Vec::new();
+    if copy.try_reserve_exact(data.len()).is_err() {
+        return Err(EngineError::TooLarge { name: name.to_owned(), shape });
+    }
+    copy.extend(data.iter().map(|x| convert(*x)));
+    Ok(ArrayD::from_shape_vec(shape, copy).expect("as many elements as the shape says"))
 }
 
 fn names(ports: &[Port]) -> Vec<String> {

@@ -1,15 +1,16 @@
 //! Which engine, and why.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use super::Engine;
 use super::error::EngineError;
 use super::library::Library;
 use super::ort::Ort;
 use super::rten::Rten;
-use super::search::{Place, Search};
-use super::{Engine, LibraryFault};
+use super::search::{Miss, Search};
 
 /// What `--engine` says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,6 +34,16 @@ impl FromStr for Choice {
             "ort" => Ok(Choice::Ort),
             _ => Err(EngineError::UnknownEngine { given: s.to_owned() }),
         }
+    }
+}
+
+impl fmt::Display for Choice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Choice::Auto => "auto",
+            Choice::Rten => "rten",
+            Choice::Ort => "ort",
+        })
     }
 }
 
@@ -88,12 +99,8 @@ fn find(search: &Search) -> Result<Ort, EngineError> {
                     }
                 }
             }
-            Err(why) => {
-                if let Place::Given(path) = &place {
-                    return Err(LibraryFault::EmptyFolder(super::library::NAMES).at(path));
-                }
-                looked.push(format!("{}: {why}", place.in_words()));
-            }
+            Err(Miss::Fault(path, fault)) => first_fault = first_fault.or_else(|| Some(fault.at(&path))),
+            Err(Miss::Nothing(why)) => looked.push(format!("{}: {why}", place.in_words())),
         }
     }
     let looked = if looked.is_empty() { "nowhere to look".to_owned() } else { looked.join("; ") };
@@ -118,7 +125,11 @@ pub fn survey(search: &Search) -> Vec<Candidate> {
     let mut found = Vec::new();
     for place in search.places() {
         match place.look() {
-            Err(why) => found.push(Candidate { place: place.in_words(), path: None, outcome: Err(why) }),
+            Err(Miss::Nothing(why)) => found.push(Candidate { place: place.in_words(), path: None, outcome: Err(why) }),
+            Err(Miss::Fault(path, fault)) => {
+                let outcome = Err(fault.to_string());
+                found.push(Candidate { place: place.in_words(), path: Some(path), outcome });
+            }
             Ok(files) => {
                 for path in files {
                     let real = path.canonicalize().unwrap_or_else(|_| path.clone());

@@ -19,7 +19,7 @@ pub enum EngineError {
 
     /// ONNX Runtime was asked for and there is no library of it anywhere we look.
     #[error(
-        "ONNX Runtime was not found ({looked})\n\
+        "ONNX Runtime was not found\n  looked at: {looked}\n\
          hint: `pip install onnxruntime` in the active Python environment, or set ORT_DYLIB_PATH to its library file; \
          `--engine rten` needs neither, and `onnxcam doctor` shows where was looked"
     )]
@@ -141,6 +141,15 @@ pub enum EngineError {
         found: String,
     },
 
+    /// A result of the size that only a damaged or hostile model asks for.
+    #[error("output {name:?} of shape {shape:?} is too large for the memory of this machine")]
+    TooLarge {
+        /// The output.
+        name: String,
+        /// Its shape.
+        shape: Vec<usize>,
+    },
+
     /// The engine gave up in the middle.
     #[error("{engine} failed to run the model{}: {reason}", at_node(node))]
     Run {
@@ -174,6 +183,9 @@ pub enum LibraryFault {
     /// A folder in which no file has the library's name.
     #[error("the folder holds no file named like {0}")]
     EmptyFolder(&'static str),
+    /// Wheels before 1.18 have the runtime inside their Python module, where nobody else can use it.
+    #[error("this Python package of ONNX Runtime has no library of its own, as those before 1.18")]
+    OldPackage,
     /// A device, a socket, …
     #[error("not a regular file")]
     NotAFile,
@@ -221,7 +233,7 @@ pub enum LibraryFault {
 impl LibraryFault {
     fn hint(&self) -> &'static str {
         match self {
-            Self::TooOld { .. } => {
+            Self::TooOld { .. } | Self::OldPackage => {
                 "`pip install --upgrade onnxruntime`, point ORT_DYLIB_PATH at a newer library, or use `--engine rten`"
             }
             Self::Architecture { .. } => "install the build for this processor, or use `--engine rten`",

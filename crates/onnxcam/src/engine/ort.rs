@@ -278,32 +278,27 @@ fn from_ort(name: &str, value: &DynValue) -> Result<Value, EngineError> {
     use TensorElementType as T;
     let unknown = || EngineError::Type { port: "output", name: name.to_owned(), found: value.dtype().to_string() };
     match value.dtype().tensor_type().ok_or_else(unknown)? {
-        T::Float32 => array(value, |x: f32| x).map(Value::F32),
-        T::Float64 => array(value, |x: f64| x as f32).map(Value::F32),
-        T::Float16 => array(value, f16::to_f32).map(Value::F32),
-        T::Int64 => array(value, |x: i64| x).map(Value::I64),
-        T::Int32 => array(value, |x: i32| i64::from(x)).map(Value::I64),
-        T::Uint32 => array(value, |x: u32| i64::from(x)).map(Value::I64),
-        T::Int16 => array(value, |x: i16| i64::from(x)).map(Value::I64),
-        T::Uint16 => array(value, |x: u16| i64::from(x)).map(Value::I64),
-        T::Int8 => array(value, |x: i8| i64::from(x)).map(Value::I64),
-        T::Uint8 => array(value, |x: u8| i64::from(x)).map(Value::I64),
-        T::Bool => array(value, |x: bool| i64::from(x)).map(Value::I64),
+        T::Float32 => array(name, value, |x: f32| x).map(Value::F32),
+        T::Float64 => array(name, value, |x: f64| x as f32).map(Value::F32),
+        T::Float16 => array(name, value, f16::to_f32).map(Value::F32),
+        T::Int64 => array(name, value, |x: i64| x).map(Value::I64),
+        T::Int32 => array::<i32, _>(name, value, i64::from).map(Value::I64),
+        T::Uint32 => array::<u32, _>(name, value, i64::from).map(Value::I64),
+        T::Int16 => array::<i16, _>(name, value, i64::from).map(Value::I64),
+        T::Uint16 => array::<u16, _>(name, value, i64::from).map(Value::I64),
+        T::Int8 => array::<i8, _>(name, value, i64::from).map(Value::I64),
+        T::Uint8 => array::<u8, _>(name, value, i64::from).map(Value::I64),
+        T::Bool => array::<bool, _>(name, value, i64::from).map(Value::I64),
         _ => Err(unknown()),
     }
 }
 
-fn array<T, U>(value: &DynValue, convert: impl Fn(T) -> U) -> Result<ArrayD<U>, EngineError>
+fn array<T, U>(name: &str, value: &DynValue, convert: impl Fn(T) -> U) -> Result<ArrayD<U>, EngineError>
 where
     T: PrimitiveTensorElementType + Copy,
 {
-    let sizes: Vec<usize> = value.shape().iter().map(|d| usize::try_from(*d).unwrap_or(0)).collect();
+    let shape: Vec<usize> = value.shape().iter().map(|d| usize::try_from(*d).unwrap_or(0)).collect();
     // An empty tensor may come without data, and the crate would make a slice of a null pointer.
-    let data: Vec<U> = if sizes.contains(&0) {
-        Vec::new()
-    } else {
-        let (_, data) = value.try_extract_tensor::<T>().map_err(run_fault)?;
-        data.iter().copied().map(convert).collect()
-    };
-    Ok(ArrayD::from_shape_vec(sizes, data).expect("as many elements as the shape says"))
+    let data = if shape.contains(&0) { &[] } else { value.try_extract_tensor::<T>().map_err(run_fault)?.1 };
+    check::array(name, shape, data, convert)
 }

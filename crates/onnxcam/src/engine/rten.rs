@@ -5,7 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ndarray::{ArrayD, IxDyn};
-use rten::{DataType, Dimension, Model, ModelOptions, NodeId, RunOptions, ThreadPool, ValueOrView, ValueType};
+use rten::{
+    DataType, Dimension, LoadErrorKind, Model, ModelOptions, NodeId, RunOptions, ThreadPool, ValueOrView, ValueType,
+};
 use rten_tensor::prelude::*;
 use rten_tensor::{Tensor, TensorView};
 
@@ -34,6 +36,10 @@ impl Engine for Rten {
         None
     }
 
+    fn lacks(&self) -> &'static [&'static str] {
+        &["LRN"]
+    }
+
     fn load(&self, model: Source<'_>, threads: Option<usize>) -> Result<Box<dyn Session>, EngineError> {
         let pool = Arc::new(ThreadPool::with_num_threads(threads::resolve(threads)));
         let name = model.in_words();
@@ -51,25 +57,28 @@ impl Engine for Rten {
 
 fn read(model: Source<'_>, name: &str) -> Result<Model, EngineError> {
     let options = ModelOptions::with_all_ops();
-    let loaded = match model {
-        Source::Bytes(bytes) => options.load(Vec::from(bytes)), // no copy where we hold the only handle
-        Source::File(path) if is_onnx(path) => options.load_file(path),
-        // rten goes by the suffix, and hub caches and users do not.
-        Source::File(path) => {
-            let bytes = std::fs::read(path).map_err(|source| EngineError::Read { path: path.to_path_buf(), source })?;
-            options.load(bytes)
-        }
-    };
-    loaded.map_err(|e| EngineError::Load {
+    let fault = |node: Option<&str>, reason: String| EngineError::Load {
         engine: NAME,
         model: name.to_owned(),
-        node: e.node().map(str::to_owned),
-        reason: e.to_string(),
-    })
-}
-
-fn is_onnx(path: &Path) -> bool {
-    path.extension().is_some_and(|e| e.eq_ignore_ascii_case("onnx"))
+        node: node.map(str::to_owned),
+        reason,
+    };
+    let refused = |e: rten::LoadError| fault(e.node(), e.to_string());
+    match model {
+        Source::Bytes(bytes) => options.load(Vec::from(bytes)).map_err(refused), // no copy of the only handle
+        Source::File(path) => {
+            if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("onnx")) {
+                match options.load_file(path) {
+                    Err(e) if matches!(e.kind(), LoadErrorKind::ExternalDataError | LoadErrorKind::GraphError) => {}
+                    loaded => return loaded.map_err(refused),
+                }
+            }
+            // rten goes by the suffix, and takes external data only from files of certain names, with offset and length
+            // given, beside the file at which a link ends. Our reader follows the standard.
+            let whole = onnx_graph::Model::open(path).map_err(|e| fault(None, e.to_string()))?;
+            options.load(Vec::from(whole.to_bytes())).map_err(refused)
+        }
+    }
 }
 
 fn port(model: &Model, id: NodeId) -> Port {
@@ -184,10 +193,13 @@ fn narrow<T: TryFrom<i64>>(
 
 fn from_rten(name: &str, value: rten::Value) -> Result<Value, EngineError> {
     match value {
-        rten::Value::FloatTensor(t) => Ok(Value::F32(array(t, |x| x))),
-        rten::Value::Int32Tensor(t) => Ok(Value::I64(array(t, i64::from))),
-        rten::Value::Int8Tensor(t) => Ok(Value::I64(array(t, i64::from))),
-        rten::Value::UInt8Tensor(t) => Ok(Value::I64(array(t, i64::from))),
+        rten::Value::FloatTensor(t) => {
+            let shape = t.shape().to_vec();
+            Ok(Value::F32(ArrayD::from_shape_vec(shape, t.into_data()).expect("as many elements as the shape says")))
+        }
+        rten::Value::Int32Tensor(t) => ints(name, t).map(Value::I64),
+        rten::Value::Int8Tensor(t) => ints(name, t).map(Value::I64),
+        rten::Value::UInt8Tensor(t) => ints(name, t).map(Value::I64),
         other => {
             let found = other.dtype().to_string();
             Err(EngineError::Type { port: "output", name: name.to_owned(), found })
@@ -195,8 +207,7 @@ fn from_rten(name: &str, value: rten::Value) -> Result<Value, EngineError> {
     }
 }
 
-fn array<T: Copy, U>(tensor: Tensor<T>, convert: impl Fn(T) -> U) -> ArrayD<U> {
+fn ints<T: Copy + Into<i64>>(name: &str, tensor: Tensor<T>) -> Result<ArrayD<i64>, EngineError> {
     let shape = tensor.shape().to_vec();
-    let data: Vec<U> = tensor.into_data().into_iter().map(convert).collect();
-    ArrayD::from_shape_vec(shape, data).expect("as many elements as the shape says")
+    check::array(name, shape, &tensor.into_data(), T::into)
 }

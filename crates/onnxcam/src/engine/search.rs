@@ -9,6 +9,7 @@ use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use super::error::LibraryFault;
 use super::library::{NAMES, is_library_name};
 
 /// Where to look for ONNX Runtime's library, in this order. An empty search finds nothing.
@@ -48,7 +49,7 @@ impl Search {
         let environments = self.environments.iter().cloned().map(Place::Environment);
         let interpreters = self.interpreters.iter().cloned().map(Place::Interpreter);
         let cache = self.cache.iter().map(|c| Place::Cache(c.join("engines")));
-        let system = self.system.iter().cloned().map(Place::System);
+        let system = (!self.system.is_empty()).then(|| Place::System(self.system.clone()));
         environments.chain(interpreters).chain(cache).chain(system).collect()
     }
 }
@@ -60,11 +61,20 @@ pub(super) enum Place {
     Environment(PathBuf),
     Interpreter(PathBuf),
     Cache(PathBuf),
-    System(PathBuf),
+    System(Vec<PathBuf>),
 }
 
-/// What a look brought: library files, best first, or why there are none.
-pub(super) type Look = Result<Vec<PathBuf>, String>;
+/// Why a look brought nothing.
+#[derive(Debug)]
+pub(super) enum Miss {
+    /// There is nothing.
+    Nothing(String),
+    /// There is something, and it is of no use.
+    Fault(PathBuf, LibraryFault),
+}
+
+/// What a look brought: library files, best first.
+pub(super) type Look = Result<Vec<PathBuf>, Miss>;
 
 impl Place {
     pub(super) fn in_words(&self) -> String {
@@ -73,7 +83,7 @@ impl Place {
             Place::Environment(p) => format!("Python environment {}", p.display()),
             Place::Interpreter(p) => format!("packages of {}", p.display()),
             Place::Cache(p) => format!("cache {}", p.display()),
-            Place::System(p) => format!("system folder {}", p.display()),
+            Place::System(_) => "system folders".to_owned(),
         }
     }
 
@@ -81,19 +91,22 @@ impl Place {
         match self {
             Place::Given(p) if p.is_dir() => {
                 let below = ["", "lib", "bin", "capi", "onnxruntime/capi"];
-                some(below.iter().flat_map(|b| libraries_in(&p.join(b))).collect())
+                let found: Vec<PathBuf> = below.iter().flat_map(|b| libraries_in(&p.join(b))).collect();
+                if found.is_empty() { Err(Miss::Fault(p.clone(), LibraryFault::EmptyFolder(NAMES))) } else { Ok(found) }
             }
             Place::Given(p) => Ok(vec![p.clone()]),
             Place::Environment(root) => in_packages(&package_folders(root)),
-            Place::Interpreter(python) => in_packages(&ask(python)?),
-            Place::Cache(folder) => some(libraries_below(folder, 4)),
-            Place::System(folder) => some(libraries_in(folder)),
+            Place::Interpreter(python) => in_packages(&ask(python).map_err(Miss::Nothing)?),
+            Place::Cache(folder) => some(libraries_below(folder, 4), || folder.display().to_string()),
+            Place::System(folders) => some(folders.iter().flat_map(|f| libraries_in(f)).collect(), || {
+                folders.iter().map(|f| f.display().to_string()).collect::<Vec<_>>().join(", ")
+            }),
         }
     }
 }
 
-fn some(files: Vec<PathBuf>) -> Look {
-    if files.is_empty() { Err(format!("no {NAMES} there")) } else { Ok(files) }
+fn some(files: Vec<PathBuf>, place: impl FnOnce() -> String) -> Look {
+    if files.is_empty() { Err(Miss::Nothing(format!("no {NAMES} in {}", place()))) } else { Ok(files) }
 }
 
 /// Files of this folder that carry the library's name, the highest version first. An unreadable folder holds none.
@@ -136,13 +149,8 @@ fn in_packages(folders: &[PathBuf]) -> Look {
         }
     }
     Err(match bare {
-        // Wheels before 1.18 have the runtime inside their Python module, where nobody else can use it.
-        Some(capi) => format!(
-            "its Python package onnxruntime ({}) is too old to carry a library of its own; \
-             `pip install --upgrade onnxruntime`",
-            capi.display()
-        ),
-        None => "no Python package onnxruntime there".to_owned(),
+        Some(capi) => Miss::Fault(capi, LibraryFault::OldPackage),
+        None => Miss::Nothing("no Python package onnxruntime".to_owned()),
     })
 }
 

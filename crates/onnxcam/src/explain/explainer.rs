@@ -40,6 +40,8 @@ pub struct Explained {
     pub maps: Vec<Array2<f32>>,
     /// One row of weights w_k a method, where they were asked for.
     pub weights: Vec<Vec<f32>>,
+    /// What has to be said of each map.
+    pub notes: Vec<Vec<String>>,
 }
 
 /// A plan ready to run, with one batch shape: fewer pictures are padded, so that a picture's result does not depend on
@@ -49,11 +51,15 @@ pub struct Explainer {
     session: Box<dyn Session>,
     batch: usize,
     input: String,
+    /// Whether the network takes whole numbers.
+    integer: bool,
     outputs: Vec<String>,
     expected: Vec<i64>,
     classes: usize,
     maps: usize,
     weights: bool,
+    /// Notes of every map, and the one of those pictures whose caveat is negative.
+    notes: Vec<(Vec<String>, Option<&'static str>)>,
 }
 
 impl Explainer {
@@ -87,8 +93,9 @@ impl Explainer {
         let batch = plan.fixed_batch().unwrap_or(batch).max(1);
         let mut wanted: Vec<Tensor> = vec![plan.head.scores, plan.class];
         wanted.extend(plan.maps.iter().map(|m| m.map));
+        wanted.extend(plan.maps.iter().filter_map(|m| m.caveat).map(|c| c.tensor));
         wanted.extend(plan.maps.iter().filter(|_| weights).map(|m| m.weights));
-        let (graph, _) = legal(&plan.graph, &wanted, engine.name() != "rten")?;
+        let (graph, _) = legal(&plan.graph, &wanted, engine.lacks())?;
         let proto = spell(&graph, &Spelling::for_graph(&graph, batch))?;
         let outputs = proto.graph.iter().flat_map(|g| &g.output).filter_map(|o| o.name.clone()).collect();
         let model = Model::from_proto(proto, std::path::Path::new("explained"))?;
@@ -98,11 +105,13 @@ impl Explainer {
             session,
             batch,
             input: plan.graph.tensor(plan.input).name.to_string(),
+            integer: plan.graph.tensor(plan.input).dtype.is_some_and(|d| !d.is_float()),
             outputs,
             expected: shape.iter().map(|d| d.at(batch)).collect(),
             classes: plan.head.classes,
             maps: plan.maps.len(),
             weights,
+            notes: plan.maps.iter().map(|m| (m.notes.clone(), m.caveat.map(|c| c.note))).collect(),
         })
     }
 
@@ -116,7 +125,8 @@ impl Explainer {
     pub fn run(&mut self, pictures: &ArrayD<f32>, targets: &[i64]) -> Result<Vec<Explained>, RunError> {
         let count = self.check(pictures, targets)?;
         let rows: Vec<usize> = (0..self.batch).map(|i| i.min(count - 1)).collect();
-        let input = Value::from(pictures.select(Axis(0), &rows));
+        let input = pictures.select(Axis(0), &rows);
+        let input = if self.integer { Value::from(input.mapv(|v| v.round() as i64)) } else { Value::from(input) };
         let target = Value::from(Array1::from_iter(rows.iter().map(|i| targets[*i])));
         let names: Vec<&str> = self.outputs.iter().map(String::as_str).collect();
         let answers = self.session.run(&[(&self.input, &input), (TARGET, &target)], &names)?;
@@ -138,45 +148,51 @@ impl Explainer {
 
     fn read(&self, answers: Vec<Value>, count: usize) -> Result<Vec<Explained>, RunError> {
         let mut answers = answers.into_iter();
-        let shape = |v: Option<&Value>| v.map(|v| v.shape().to_vec()).unwrap_or_default();
-        let mut floats = |what| {
-            let value = answers.next();
-            let shape = shape(value.as_ref());
-            value.and_then(Value::into_f32).ok_or(RunError::Answer { what, shape })
-        };
-        let scores = floats("scores")?;
-        let scores_shape = scores.shape().to_vec();
-        let scores = scores
-            .into_dimensionality::<Ix2>()
-            .map_err(|_| RunError::Answer { what: "scores", shape: scores_shape })?;
+        let scores = read_floats(&mut answers, "scores")?;
+        let shape = scores.shape().to_vec();
+        let scores = scores.into_dimensionality::<Ix2>().map_err(|_| RunError::Answer { what: "scores", shape })?;
         let class = answers.next();
-        let class_shape = shape(class.as_ref());
-        let class = class
-            .and_then(Value::into_i64)
-            .filter(|c| c.len() == self.batch)
-            .ok_or(RunError::Answer { what: "classes", shape: class_shape })?;
-        let mut maps = Vec::new();
-        let mut weights = Vec::new();
-        for value in answers {
-            let shape = value.shape().to_vec();
-            let (what, into) = if maps.len() < self.maps { ("a map", &mut maps) } else { ("weights", &mut weights) };
-            into.push(value.into_f32().ok_or(RunError::Answer { what, shape })?);
-        }
-        let mut explained = Vec::with_capacity(count);
-        for i in 0..count {
-            let map = |m: &ArrayD<f32>| {
-                let m = m.view().into_dimensionality::<Ix3>();
-                m.map(|m| m.index_axis(Axis(0), i).to_owned())
-                    .map_err(|_| RunError::Answer { what: "a map", shape: vec![] })
-            };
-            explained.push(Explained {
-                scores: scores.row(i).to_vec(),
-                class: usize::try_from(class.iter().nth(i).copied().unwrap_or(0)).unwrap_or(0),
-                maps: maps.iter().map(map).collect::<Result<_, _>>()?,
-                weights: weights.iter().map(|w| w.index_axis(Axis(0), i).iter().copied().collect()).collect(),
-            });
-        }
-        debug_assert!(!self.weights || weights.len() == self.maps);
-        Ok(explained)
+        let shape = class.as_ref().map(|v| v.shape().to_vec()).unwrap_or_default();
+        let class = class.and_then(Value::into_i64).filter(|c| c.len() == self.batch);
+        let class = class.ok_or(RunError::Answer { what: "classes", shape })?;
+        let mut floats = |what| read_floats(&mut answers, what);
+        let mut several = |what, count: usize| (0..count).map(|_| floats(what)).collect::<Result<Vec<_>, _>>();
+        let maps = several("a map", self.maps)?;
+        let caveats = several("a caveat", self.notes.iter().filter(|(_, caveat)| caveat.is_some()).count())?;
+        let weights = several("weights", if self.weights { self.maps } else { 0 })?;
+        (0..count)
+            .map(|i| {
+                Ok(Explained {
+                    scores: scores.row(i).to_vec(),
+                    class: class.iter().nth(i).and_then(|c| usize::try_from(*c).ok()).unwrap_or(0),
+                    maps: maps.iter().map(|m| plane(m, i)).collect::<Result<_, _>>()?,
+                    weights: weights.iter().map(|w| w.index_axis(Axis(0), i).iter().copied().collect()).collect(),
+                    notes: self.notes_of(&caveats, i),
+                })
+            })
+            .collect()
     }
+
+    /// The notes of each map of picture `i`.
+    fn notes_of(&self, caveats: &[ArrayD<f32>], i: usize) -> Vec<Vec<String>> {
+        let mut caveats = caveats.iter();
+        let notes = self.notes.iter().map(|(always, caveat)| {
+            let applies = caveat.filter(|_| caveats.next().and_then(|c| c.iter().nth(i)).is_some_and(|v| *v < 0.0));
+            always.iter().cloned().chain(applies.map(str::to_owned)).collect()
+        });
+        notes.collect()
+    }
+}
+
+fn read_floats(answers: &mut impl Iterator<Item = Value>, what: &'static str) -> Result<ArrayD<f32>, RunError> {
+    let value = answers.next();
+    let shape = value.as_ref().map(|v| v.shape().to_vec()).unwrap_or_default();
+    value.and_then(Value::into_f32).ok_or(RunError::Answer { what, shape })
+}
+
+/// Map `i` of [N, h, w].
+fn plane(maps: &ArrayD<f32>, i: usize) -> Result<Array2<f32>, RunError> {
+    let planes = maps.view().into_dimensionality::<Ix3>();
+    let planes = planes.map_err(|_| RunError::Answer { what: "a map", shape: maps.shape().to_vec() })?;
+    Ok(planes.index_axis(Axis(0), i).to_owned())
 }

@@ -4,16 +4,12 @@ use onnx_graph::{Constant, Emit, EmitError, Graph, Node, Tensor, lower, rewrite}
 
 /// The graph that computes `outputs`, with
 /// - BatchNormalization folded into the convolution before it, in f64, where nobody else reads that convolution;
-/// - LRN lowered where the engine has none.
-pub(super) fn legal(
-    graph: &Graph,
-    outputs: &[Tensor],
-    engine_has_lrn: bool,
-) -> Result<(Graph, Vec<Tensor>), EmitError> {
+/// - LRN lowered where the engine lacks it.
+pub(crate) fn legal(graph: &Graph, outputs: &[Tensor], lacks: &[&str]) -> Result<(Graph, Vec<Tensor>), EmitError> {
     let readers = graph.consumers();
     rewrite(graph, outputs, |e, node, inputs| match &*node.op {
         _ if node.carried.is_some() => None,
-        "LRN" if !engine_has_lrn => Some(vec![lower::lrn(e, inputs[0]?, &node.attributes)]),
+        "LRN" if lacks.contains(&"LRN") => Some(vec![lower::lrn(e, inputs[0]?, &node.attributes)]),
         "BatchNormalization" => {
             let x = node.inputs[0]?;
             let only_reader = readers.get(&x).is_some_and(|r| r.len() == 1) && !outputs.contains(&x);

@@ -7,9 +7,9 @@ use onnx_graph::{
 };
 
 use super::pooled_head::pooled_linear_head;
-use crate::method::{At, Needs};
+use crate::method::{At, Caveat, Needs};
 use crate::target::{
-    Head, HeadError, HeadOptions, LastLinear, Layer, LayerError, automatic_layer, find_head, find_layer,
+    Head, HeadError, HeadOptions, LastLinear, Layer, LayerError, automatic_layer, find_head, find_layer, first_curved,
 };
 
 pub use crate::method::Method;
@@ -53,7 +53,7 @@ pub enum PlanError {
 }
 
 /// One method's tensors in the explained graph.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct PlannedMap {
     /// The method.
     pub method: &'static dyn Method,
@@ -61,6 +61,10 @@ pub struct PlannedMap {
     pub weights: Tensor,
     /// The raw map, [N, h, w].
     pub map: Tensor,
+    /// What has to be said of some pictures' maps.
+    pub caveat: Option<Caveat>,
+    /// What has to be said of every map of this network and layer.
+    pub notes: Vec<String>,
 }
 
 /// An explained graph, not yet tied to an engine or a batch size.
@@ -70,9 +74,9 @@ pub struct Plan {
     pub graph: Graph,
     /// The picture.
     pub input: Tensor,
-    /// The class asked for, [N], int64.
+    /// The class asked for, \[N\], int64.
     pub target: Tensor,
-    /// The class explained, [N], int64.
+    /// The class explained, \[N\], int64.
     pub class: Tensor,
     /// The head.
     pub head: Head,
@@ -117,10 +121,18 @@ impl Plan {
                 None => None,
             };
         let at = At { features, gradient, head_row };
+        let curved = first_curved(&graph, &head, features).map(|node| graph.describe(node));
         let e = Emit::new(&mut graph);
         let maps = methods.iter().map(|method| {
             let emitted = method.emit(&e, &at, options.signed);
-            PlannedMap { method: *method, weights: emitted.weights, map: emitted.map }
+            let curved = curved.iter().filter(|_| method.is_first_order());
+            PlannedMap {
+                method: *method,
+                weights: emitted.weights,
+                map: emitted.map,
+                caveat: emitted.caveat,
+                notes: curved.map(|c| format!("alpha: first-order, as {c} lies between layer and score")).collect(),
+            }
         });
         let maps = maps.collect();
         e.finish()?;
@@ -146,7 +158,7 @@ impl Plan {
     }
 }
 
-fn only_input(graph: &Graph) -> Result<Tensor, PlanError> {
+pub(super) fn only_input(graph: &Graph) -> Result<Tensor, PlanError> {
     match graph.inputs.as_slice() {
         [one] => Ok(*one),
         several => {

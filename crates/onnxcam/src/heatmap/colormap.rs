@@ -7,7 +7,7 @@ use crate::picture::UnknownName;
 /// A colour map: 0 is its low end, 1 its high end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Colormap {
-    /// Dark blue, green, yellow, dark red; a smoother jet, and the default.
+    /// Near black, blue, green, yellow, dark red: a smoother jet, as D3 approximates it. The default.
     Turbo,
     /// Blue, cyan, yellow, red: what most Grad-CAM figures use.
     Jet,

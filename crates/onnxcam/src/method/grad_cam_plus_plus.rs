@@ -1,6 +1,6 @@
 use onnx_graph::{Emit, Tensor};
 
-use super::{At, Method, Needs};
+use super::{At, Caveat, Method, Needs, is_never_negative};
 
 #[doc = include_str!("grad_cam_plus_plus.md")]
 #[derive(Clone, Copy, Debug)]
@@ -21,6 +21,19 @@ impl Method for GradCamPlusPlus {
 
     fn needs(&self) -> Needs {
         Needs::LayerGradient
+    }
+
+    fn is_first_order(&self) -> bool {
+        true
+    }
+
+    fn caveat(&self, e: &Emit, at: &At) -> Option<Caveat> {
+        if is_never_negative(&e.graph(), at.features) {
+            return None;
+        }
+        let least = e.reduce("ReduceMin", e.sum_spatial(at.features), &[1, 2, 3], false); // [N]
+        let note = "some feature maps have a negative sum, which is taken as 0 in α";
+        Some(Caveat { tensor: least, note })
     }
 
     fn weights(&self, e: &Emit, at: &At) -> Tensor {

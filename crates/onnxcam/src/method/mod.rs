@@ -7,7 +7,7 @@ mod cam;
 mod grad_cam;
 mod grad_cam_plus_plus;
 
-use onnx_graph::{Emit, Tensor};
+use onnx_graph::{Emit, Graph, Tensor};
 
 pub use cam::Cam;
 pub use grad_cam::GradCam;
@@ -43,6 +43,17 @@ pub struct Emitted {
     pub weights: Tensor,
     /// The raw map Σ_k w_k A^k, [N, h, w], through a relu where the method's equation has one.
     pub map: Tensor,
+    /// What has to be said of some pictures' maps.
+    pub caveat: Option<Caveat>,
+}
+
+/// Something to say of the maps of those pictures for which `tensor` is negative.
+#[derive(Clone, Copy, Debug)]
+pub struct Caveat {
+    /// One number a picture, \[N\].
+    pub tensor: Tensor,
+    /// The sentence.
+    pub note: &'static str,
 }
 
 /// A saliency method.
@@ -69,6 +80,17 @@ pub trait Method: Sync {
         false
     }
 
+    /// Whether its equation takes the score as piecewise linear in the feature maps, so that it is of first order where
+    /// something curved lies between.
+    fn is_first_order(&self) -> bool {
+        false
+    }
+
+    /// What has to be said of some pictures' maps.
+    fn caveat(&self, _: &Emit, _: &At) -> Option<Caveat> {
+        None
+    }
+
     /// w_k of its map, [N, K, 1, 1].
     fn weights(&self, e: &Emit, at: &At) -> Tensor;
 
@@ -77,7 +99,19 @@ pub trait Method: Sync {
         let weights = self.weights(e, at);
         let map = e.sum_channels(e.mul(weights, at.features));
         let map = if signed || self.is_signed() { map } else { e.relu(map) };
-        Emitted { weights, map }
+        Emitted { weights, map, caveat: self.caveat(e, at) }
+    }
+}
+
+/// Whether a tensor cannot be negative, as far as the operators that make it tell.
+fn is_never_negative(graph: &Graph, t: Tensor) -> bool {
+    let Some(node) = graph.producer(t).filter(|n| n.carried.is_none()) else { return false };
+    let all_inputs = || node.inputs.iter().flatten().all(|t| is_never_negative(graph, *t));
+    match &*node.op {
+        "Relu" | "Sigmoid" | "HardSigmoid" | "Exp" | "Abs" | "Softmax" => true,
+        "Clip" => node.attributes.float("min") >= 0.0,
+        "Add" | "Mul" | "Concat" | "MaxPool" | "AveragePool" => all_inputs(),
+        _ => false,
     }
 }
 

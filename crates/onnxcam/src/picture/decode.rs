@@ -81,6 +81,7 @@ fn sniff(bytes: &[u8]) -> Content {
     const OTHERS: &[(&[u8], &str)] = &[
         (b"GIF8", "a GIF file"),
         (b"BM", "a BMP file"),
+        (b"\0\0\x01\0", "a Windows icon"),
         (b"II*\0", "a TIFF or camera raw file"),
         (b"MM\0*", "a TIFF or camera raw file"),
         (b"\xFF\x0A", "a JPEG XL file"),

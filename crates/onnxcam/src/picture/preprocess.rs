@@ -62,7 +62,7 @@ pub enum Layout {
     Nhwc,
 }
 
-/// A common way to prepare pictures. All but the fit's size and filter are in the normalisation.
+/// A common way to prepare pictures: a normalisation, and the filter and channel order that go with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Preset {
     /// (x/255 − mean) / std with ImageNet's mean and standard deviation.

@@ -190,8 +190,9 @@ fn an_old_one_in_a_python_environment() {
 
     // Wheels before 1.18 have no library of their own.
     let capi = capi_below(root.path());
-    let error = choose(Choice::Ort, &search).expect_err("nothing there").to_string();
-    assert!(error.contains("too old") && error.contains("pip install"), "{error}");
+    let error = choose(Choice::Ort, &search).expect_err("nothing there");
+    assert!(matches!(&error, EngineError::Library { path, fault: LibraryFault::OldPackage } if *path == capi));
+    assert!(error.to_string().contains("pip install --upgrade"), "{error}");
 
     let path = capi.join(library_name("1.11.1"));
     fake_onnx_runtime("1.11.1", &path);

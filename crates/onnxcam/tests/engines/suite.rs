@@ -2,6 +2,7 @@
 
 use std::fmt::Debug;
 use std::fs;
+use std::path::Path;
 
 use bytes::Bytes;
 use ndarray::{Array, ArrayD, arr0, arr1, arr2, array};
@@ -40,6 +41,8 @@ pub const CASES: &[(&str, Case)] = &[
     ("no model", no_model),
     ("files", files),
     ("external data", external_data),
+    #[cfg(unix)]
+    ("a hub cache", hub_cache),
 ];
 
 fn load(engine: &dyn Engine, net: Net) -> Result<Box<dyn Session>, String> {
@@ -439,28 +442,64 @@ fn files(engine: &dyn Engine) -> Result<(), String> {
         let found = run(&mut *session, &[("x", &arr1(&[-1.0f32, 2.0]).into())], &["b"])?;
         same(name, found, vec![arr1(&[1.0f32, 2.0]).into()])?;
     }
+    #[cfg(target_os = "linux")]
+    {
+        use std::os::unix::ffi::OsStrExt;
+        let path = folder.path().join(std::ffi::OsStr::from_bytes(b"not UTF-8 \xff.onnx"));
+        fs::write(&path, three_outputs().bytes()).map_err(|e| e.to_string())?;
+        engine.load(Source::File(&path), None).map_err(|e| e.to_string())?;
+    }
     Ok(())
+}
+
+/// `y = x · w`, with w in `weights` from byte 8 on.
+fn times_weights(weights: &str) -> Net {
+    Net::new()
+        .input("x", FLOAT, &[2])
+        .weight_in("w", &[2], weights, 8)
+        .node("Mul", &["x", "w"], &["y"], &[])
+        .output("y", FLOAT)
+}
+
+fn weights() -> Vec<u8> {
+    [9.0f32, 9.0, 2.0, 3.0].iter().flat_map(|x| x.to_le_bytes()).collect()
+}
+
+fn multiplies(engine: &dyn Engine, model: &Path) -> Result<(), String> {
+    let mut session = engine.load(Source::File(model), None).map_err(|e| e.to_string())?;
+    let found = run(&mut *session, &[("x", &arr1(&[1.0f32, 2.0]).into())], &["y"])?;
+    same("y", found, vec![arr1(&[2.0f32, 6.0]).into()])
 }
 
 fn external_data(engine: &dyn Engine) -> Result<(), String> {
     let folder = tempfile::tempdir().map_err(|e| e.to_string())?;
-    let data: Vec<u8> = [9.0f32, 9.0, 2.0, 3.0].iter().flat_map(|x| x.to_le_bytes()).collect();
-    for (model, weights) in [("model.onnx", "model.onnx.data"), ("other.onnx", "weights.data")] {
-        let net = Net::new()
-            .input("x", FLOAT, &[2])
-            .weight_in("w", &[2], weights, 8)
-            .node("Mul", &["x", "w"], &["y"], &[])
-            .output("y", FLOAT);
-        let path = folder.path().join(model);
-        fs::write(&path, net.bytes()).map_err(|e| e.to_string())?;
+    let places = [("model.onnx", "model.onnx.data"), ("other.onnx", "weights.bin"), ("bare", "inner/w.data")];
+    for (model, data) in places {
+        let (path, data_path) = (folder.path().join(model), folder.path().join(data));
+        fs::write(&path, times_weights(data).bytes()).map_err(|e| e.to_string())?;
         match engine.load(Source::File(&path), None) {
             Err(e @ EngineError::Load { .. }) if e.to_string().contains(model) => {}
             other => return Err(format!("without its weights {model} gave {other:?}")),
         }
-        fs::write(folder.path().join(weights), &data).map_err(|e| e.to_string())?;
-        let mut session = engine.load(Source::File(&path), None).map_err(|e| e.to_string())?;
-        let found = run(&mut *session, &[("x", &arr1(&[1.0f32, 2.0]).into())], &["y"])?;
-        same("y", found, vec![arr1(&[2.0f32, 6.0]).into()])?;
+        fs::create_dir_all(data_path.parent().ok_or("no folder")?).map_err(|e| e.to_string())?;
+        fs::write(&data_path, weights()).map_err(|e| e.to_string())?;
+        multiplies(engine, &path).map_err(|e| format!("{model}: {e}"))?;
     }
     Ok(())
+}
+
+/// Model-hub caches keep both files under the names of their hashes, and links to them elsewhere.
+#[cfg(unix)]
+fn hub_cache(engine: &dyn Engine) -> Result<(), String> {
+    use std::os::unix::fs::symlink;
+    let folder = tempfile::tempdir().map_err(|e| e.to_string())?;
+    let [blobs, snapshot] = ["blobs", "snapshots"].map(|f| folder.path().join(f));
+    for f in [&blobs, &snapshot] {
+        fs::create_dir(f).map_err(|e| e.to_string())?;
+    }
+    fs::write(blobs.join("0a1b"), times_weights("model.onnx.data").bytes()).map_err(|e| e.to_string())?;
+    fs::write(blobs.join("2c3d"), weights()).map_err(|e| e.to_string())?;
+    symlink("../blobs/0a1b", snapshot.join("model.onnx")).map_err(|e| e.to_string())?;
+    symlink("../blobs/2c3d", snapshot.join("model.onnx.data")).map_err(|e| e.to_string())?;
+    multiplies(engine, &snapshot.join("model.onnx"))
 }

@@ -116,8 +116,8 @@ def main():
     pixels = zlib.compress(bytes(48 * 3 + 1) * 32)
     ordinary = png(header(48, 32), (b"IDAT", pixels), (b"IEND", b""))
     bad = {
-        "cut.jpg": baseline[: len(baseline) * 2 // 3],
-        "cut-progressive.jpg": good["progressive.jpg"][:-40],
+        "cut.jpg": baseline[: baseline.index(b"\xff\xda") + 30],
+        "cut-progressive.jpg": good["progressive.jpg"][: good["progressive.jpg"].rindex(b"\xff\xda") + 12],
         "cut-after-thumbnail.jpg": thumbnail[: thumbnail_end + 60],
         "no-end.jpg": baseline[:-2],
         "no-picture.jpg": b"\xff\xd8\xff\xd9",

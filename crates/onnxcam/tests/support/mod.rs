@@ -9,6 +9,7 @@ use std::io::{Cursor, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use onnxcam::model::Cache;
 use onnxcam::model::arch::efficientnet_lite::{EfficientNetLite, name_in_checkpoint};
 use onnxcam::model::catalogue::{Entry, Package};
 use onnxcam::model::digest::Digest;
@@ -21,6 +22,13 @@ use zip::write::SimpleFileOptions;
 pub const TINY: EfficientNetLite = EfficientNetLite { width: 0.1, depth: 0.5, size: 32, classes: 5 };
 
 const MEMBER: &str = "tiny_model/models/tiny.pth";
+
+/// The cache that all tests share, so that the default model is fetched once: `ONNXCAM_CACHE`'s, else one in the build
+/// folder.
+pub fn cache() -> Cache {
+    let named = std::env::var_os("ONNXCAM_CACHE").map(PathBuf::from);
+    Cache::at(named.unwrap_or_else(|| Path::new(env!("CARGO_TARGET_TMPDIR")).join("onnxcam")))
+}
 
 /// Name, shape and elements of a tensor.
 pub type Named = (String, Vec<usize>, Vec<f32>);

@@ -132,11 +132,13 @@ fn div(o: &Operands) -> Result<Vec<Value>, String> {
 
 /// The remainder has the divisor's sign.
 fn modulo(o: &Operands) -> Result<Vec<Value>, String> {
-    if o.is_float(0) {
-        return Err("without `fmod` it is for integers".to_owned());
+    if !o.is_float(0) {
+        not_zero(o.input(1)?)?;
     }
-    not_zero(o.input(1)?)?;
-    binary(o, |a, b| a - b * (a / b).floor())
+    binary(o, |a, b| {
+        let remainder = a % b; // C's fmod, which has the dividend's sign.
+        if remainder != 0.0 && (remainder < 0.0) != (b < 0.0) { remainder + b } else { remainder }
+    })
 }
 
 fn not_zero(divisor: &Value) -> Result<(), String> {

@@ -91,7 +91,7 @@ impl Network {
 
     /// Y = W * X, "same" padding: where an odd number of rows is missing, one more goes below.
     ///
-    /// W [channels, X.channels / groups, kernel, kernel]
+    /// `W [channels, X.channels / groups, kernel, kernel]`
     pub fn conv(&mut self, module: &str, x: &Features, conv: Conv) -> Features {
         let Conv { channels, kernel, stride, groups } = conv;
         let shape = [channels, x.channels / groups, kernel, kernel];
@@ -138,8 +138,7 @@ impl Network {
         self.node("", "Flatten", &[&mean], vec![int("axis", 1)])
     }
 
-    /// Y = X · Wᵀ + b;  X [N, inputs], W [outputs, inputs], b [outputs] -> Y [N, outputs], which
-    /// gets the name given.
+    /// Y = X · Wᵀ + b, which gets the name given;  `X [N, inputs], W [outputs, inputs], b [outputs] -> Y [N, outputs]`.
     pub fn linear(&mut self, module: &str, x: &str, [inputs, outputs]: [usize; 2], name: &str) {
         let weight = self.weight(module, "weight", &[outputs, inputs]);
         let bias = self.weight(module, "bias", &[outputs]);
