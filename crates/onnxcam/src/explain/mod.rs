@@ -1,11 +1,15 @@
 //! From a model to one that explains itself, and from pictures to maps.
 //!
-//! [`Plan`] adds class, gradient and maps to the model's graph; [`Explainer`] has an engine run it.
+//! [`Layers`] lists what could be explained; [`Plan`] adds class, gradient and maps to the model's graph; [`Explainer`]
+//! has an engine run it.
 
 mod explainer;
+mod layers;
 mod legal;
 mod plan;
 mod pooled_head;
 
 pub use explainer::{Explained, Explainer, RunError};
+pub use layers::Layers;
+pub(crate) use legal::legal;
 pub use plan::{Method, Plan, PlanError, PlanOptions, TARGET};

@@ -158,7 +158,7 @@ impl Plan {
     }
 }
 
-fn only_input(graph: &Graph) -> Result<Tensor, PlanError> {
+pub(super) fn only_input(graph: &Graph) -> Result<Tensor, PlanError> {
     match graph.inputs.as_slice() {
         [one] => Ok(*one),
         several => {

@@ -1,0 +1,78 @@
+//! `onnxcam layers [MODEL]`
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use onnxcam::explain::Layers;
+use onnxcam::target::Candidate;
+use onnxcam::{Model, printable, show_shape};
+use serde_json::{Value, json};
+
+use crate::options::{CacheOptions, ModelOptions, note};
+use crate::table::{Align, print_table};
+
+/// List the layers that a map can be made of, and which one is taken when none is named
+///
+/// Listed are the feature maps of more than one cell that every path from the picture to the scores passes through.
+/// `--layer` of other commands takes a tensor or a module from this list, and any other feature map on the way as well.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// The classifier, an ONNX file; without it the default model
+    #[arg(value_name = "MODEL", conflicts_with = "model")]
+    file: Option<PathBuf>,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    model: ModelOptions,
+    #[command(flatten)]
+    cache: CacheOptions,
+}
+
+pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let path = arguments.model.path(arguments.file.as_ref(), &arguments.cache)?;
+    let layers = Layers::of(Model::open(&path)?.file(), &arguments.model.plan(None))?;
+    layers.notes.iter().for_each(|text| note(text));
+    match arguments.json {
+        true => println!("{}", to_json(&path, &layers)),
+        false => print(&layers),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn print(layers: &Layers) {
+    println!("{}", layers.head);
+    let header = ["", "tensor", "module", "operator", "shape"];
+    let row = |c: &Candidate| {
+        let mark = if c.automatic { "*" } else { "" };
+        [mark.to_owned(), printable(&c.layer.name), printable(&c.layer.module), c.op.clone(), show_shape(&c.shape)]
+    };
+    print_table(Some(header), &[Align::Left; 5], layers.candidates.iter().map(row));
+    match &layers.refusal {
+        None => println!("* is taken when no --layer is named"),
+        Some(refusal) => println!("none is taken unless --layer names it: {refusal}"),
+    }
+}
+
+fn to_json(path: &Path, layers: &Layers) -> Value {
+    let candidate = |c: &Candidate| {
+        // A size that depends on the batch is given as text.
+        let shape: Vec<Value> = c.shape.iter().map(|d| d.known().map_or(json!(d.to_string()), |n| json!(n))).collect();
+        json!({
+            "tensor": c.layer.name,
+            "module": c.layer.module,
+            "operator": c.op,
+            "shape": shape,
+            "automatic": c.automatic,
+        })
+    };
+    json!({
+        "model": path.to_string_lossy(),
+        "output": layers.head.output,
+        "classes": layers.head.classes,
+        "activation": layers.head.activation.to_string(),
+        "layers": layers.candidates.iter().map(candidate).collect::<Vec<_>>(),
+        "refusal": layers.refusal.as_ref().map(ToString::to_string),
+        "notes": layers.notes,
+    })
+}

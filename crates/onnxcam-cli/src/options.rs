@@ -1,0 +1,123 @@
+//! Options that several commands share.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use onnxcam::engine::{Choice, Chosen, EngineError, Search, choose};
+use onnxcam::explain::PlanOptions;
+use onnxcam::model::cache::CacheError;
+use onnxcam::model::{Cache, default_model};
+use onnxcam::target::{Activation, HeadOptions};
+
+/// Which model, and what its file does not say.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Model")]
+pub struct ModelOptions {
+    /// The classifier, an ONNX file; without it the default model, which is fetched on first use
+    #[arg(long, value_name = "FILE.onnx")]
+    pub model: Option<PathBuf>,
+    /// The size of its picture where the file leaves it open: one number, or height and width
+    #[arg(long, value_name = "N|HxW", value_parser = size)]
+    pub input_size: Option<(usize, usize)>,
+    /// The output with the class scores, where several could be meant
+    #[arg(long, value_name = "NAME")]
+    pub output: Option<String>,
+    /// How scores become probabilities: softmax, sigmoid or none [default: as the model says]
+    #[arg(long, value_name = "HOW")]
+    pub activation: Option<Activation>,
+}
+
+impl ModelOptions {
+    /// The model's file: the one named (`file` is a command's own argument), or the default model's.
+    pub fn path(&self, file: Option<&PathBuf>, cache: &CacheOptions) -> anyhow::Result<PathBuf> {
+        match file.or(self.model.as_ref()) {
+            Some(path) => Ok(path.clone()),
+            None => Ok(default_model(&cache.locate()?, &mut |line| note(line))?),
+        }
+    }
+
+    /// These options, as planning an explanation takes them.
+    pub fn plan(&self, layer: Option<&str>) -> PlanOptions {
+        let mut options = PlanOptions { layer: layer.map(str::to_owned), ..Default::default() };
+        options.import.input_size = self.input_size;
+        options.head = HeadOptions { output: self.output.clone(), activation: self.activation };
+        options
+    }
+}
+
+/// Where the program keeps files that it can make again.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Cache")]
+pub struct CacheOptions {
+    /// The folder for the default model and other files that can be made again [default: $ONNXCAM_CACHE or the user's]
+    #[arg(long, value_name = "DIR")]
+    pub cache_dir: Option<PathBuf>,
+}
+
+impl CacheOptions {
+    /// The cache.
+    pub fn locate(&self) -> Result<Cache, CacheError> {
+        Cache::locate(self.cache_dir.as_deref())
+    }
+
+    /// Where to look for engines.
+    pub fn search(&self) -> Search {
+        Search::from_env(self.locate().ok().map(|cache| cache.root().to_owned()))
+    }
+}
+
+/// What runs the model.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Engine")]
+pub struct EngineOptions {
+    /// auto (ONNX Runtime where it is found, else rten), rten, or ort (ONNX Runtime)
+    #[arg(long, value_name = "ENGINE", default_value_t)]
+    pub engine: Choice,
+    /// Threads to compute with [default: as many as there are physical cores]
+    #[arg(long, value_name = "N")]
+    pub threads: Option<NonZeroUsize>,
+}
+
+impl EngineOptions {
+    /// Finds the engine; what `auto` took is said.
+    pub fn choose(&self, cache: &CacheOptions) -> Result<Chosen, EngineError> {
+        let chosen = choose(self.engine, &cache.search())?;
+        if let Some(why) = &chosen.why {
+            note(&format!("engine: {why}"));
+        }
+        Ok(chosen)
+    }
+
+    /// The number of threads, as engines take it.
+    pub fn threads(&self) -> Option<usize> {
+        self.threads.map(NonZeroUsize::get)
+    }
+}
+
+/// A sentence for the user beside the results.
+pub fn note(sentence: &str) {
+    eprintln!("note: {sentence}");
+}
+
+/// `224` or `224x192`, height first.
+fn size(text: &str) -> Result<(usize, usize), String> {
+    let (height, width) = text.split_once(['x', '×']).unwrap_or((text, text));
+    match (height.parse(), width.parse()) {
+        (Ok(height @ 1..), Ok(width @ 1..)) => Ok((height, width)),
+        _ => Err("a size is one number, such as 224, or height and width, such as 224x192".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::size;
+
+    #[test]
+    fn sizes_are_one_number_or_height_and_width() {
+        assert_eq!(size("224"), Ok((224, 224)));
+        assert_eq!(size("224x192"), Ok((224, 192)));
+        for wrong in ["", "0", "0x3", "3x0", "x", "3x", "-1", "3x4x5", "a", "3 x 4"] {
+            assert!(size(wrong).is_err(), "{wrong}");
+        }
+    }
+}
