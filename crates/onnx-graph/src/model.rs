@@ -21,7 +21,7 @@ use crate::text::printable;
 pub enum ModelError {
     #[error("cannot read {}: {error}", .path.display())]
     Read { path: PathBuf, error: std::io::Error },
-    #[error("{} is no ONNX model, or damaged: {error}\nhint: was the download or copy complete?", .path.display())]
+    #[error("{} is no ONNX model, or damaged: {}\nhint: was the download or copy complete?", .path.display(), brief(error))]
     Decode { path: PathBuf, error: prost::DecodeError },
     #[error("{} holds no graph\nhint: it may be another kind of file; ONNX files usually end in .onnx", .path.display())]
     NoGraph { path: PathBuf },
@@ -57,7 +57,7 @@ pub enum ModelError {
     External { tensor: String, error: ExternalError },
     #[error("the model has no input to feed\nhint: every input has a default value")]
     NoInput,
-    #[error("input \"{input}\" is {what}; images come as tensors of 4 axes")]
+    #[error("input \"{input}\" is {what}\nhint: images come as tensors of 4 axes")]
     Input { input: String, what: String },
     #[error("{0}")]
     Emit(EmitError),
@@ -67,6 +67,16 @@ pub enum ModelError {
         "cannot write {}: without its weights the model still has {rest} bytes, {limit} at most fit into one file", .path.display()
     )]
     TooLargeForOneFile { path: PathBuf, rest: usize, limit: usize },
+}
+
+/// What is wrong, without the path to it where that is long.
+fn brief(error: &prost::DecodeError) -> String {
+    const LONG: usize = 160;
+    let text = error.to_string();
+    match text.rsplit_once(": ") {
+        Some((path, what)) if path.len() > LONG => format!("{what}, deep inside"),
+        _ => text,
+    }
 }
 
 /// A model as its file has it: nothing dropped, nothing renamed. Weights are slices of the mapped file (or of the

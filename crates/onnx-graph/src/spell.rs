@@ -4,13 +4,13 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::attributes::Attribute;
+use crate::attributes::{Attribute, Attributes};
 use crate::carried;
 use crate::constant::Constant;
 use crate::dim::Dim;
 use crate::dtype::DataType;
 use crate::graph::{Carried, Graph, Known, Node, Tensor};
-use crate::ops::LARGEST;
+use crate::ops::{LARGEST, Window, pool_extent};
 use crate::proto::{
     AttributeProto, AttributeType, Dimension, DimensionValue, GraphProto, ModelProto, NodeProto, OperatorSetIdProto,
     TensorProto, TensorShapeProto, TypeProto, ValueInfoProto, type_proto,
@@ -405,6 +405,12 @@ impl Writer<'_> {
                 self.first_maximum(node, inputs, outputs);
                 return Ok(());
             }
+            "MaxPool" | "AveragePool" if a.flag("ceil_mode") => {
+                if let Some(pool) = hanging_pool(self.graph, node) {
+                    self.hanging_pool(&node.op, pool, inputs, outputs);
+                    return Ok(());
+                }
+            }
             _ => {}
         }
         let attributes = a.iter().filter(|(name, _)| !left_out.contains(name)).filter_map(attribute).collect();
@@ -427,6 +433,18 @@ impl Writer<'_> {
         self.push("Mul", vec![x, gate], outputs, vec![]);
     }
 
+    /// A pool with its overhang as padding; padding that counts becomes zeros of its own before that.
+    fn hanging_pool(&mut self, op: &str, pool: HangingPool, mut inputs: Vec<String>, outputs: Vec<String>) {
+        if let Some(pads) = pool.counted {
+            let (padded, pads) = (self.fresh("padded"), self.integers(&pads));
+            let input = vec![std::mem::replace(&mut inputs[0], padded.clone()), pads];
+            self.push("Pad", input, vec![padded], vec![]);
+        }
+        let attributes = pool.attributes.iter().filter(|(name, _)| *name != "dilations" || op == "MaxPool");
+        let attributes = attributes.filter_map(attribute).collect();
+        self.push(op, inputs, outputs, attributes);
+    }
+
     /// ArgMax through TopK: of equal maxima rten's ArgMax takes the last one, its TopK the first, as the standard has it.
     fn first_maximum(&mut self, node: &Node, inputs: Vec<String>, outputs: Vec<String>) {
         let one = self.integers(&[1]);
@@ -441,6 +459,50 @@ impl Writer<'_> {
             self.push("Squeeze", vec![index, axes], outputs, vec![]);
         }
     }
+}
+
+/// A pool without `ceil_mode`.
+struct HangingPool {
+    /// Pads of all axes with zeros that count.
+    counted: Option<Vec<i64>>,
+    attributes: Attributes,
+}
+
+/// A pool whose windows hang over the end, as one with that much more padding there, which does not count.
+///
+/// Engines and opsets differ in whether a window is dropped that would lie in the padding, and in what an overhang counts
+/// for. `None` where more would be padded than the kernel holds, which engines refuse.
+fn hanging_pool(graph: &Graph, node: &Node) -> Option<HangingPool> {
+    let a = &node.attributes;
+    let shape = graph.shape(node.inputs.first().copied()??)?;
+    let windows = Window::all(a);
+    let overhang = |(w, dim): (&Window, &Dim)| {
+        let extent = dim.known()?;
+        let end = (pool_extent(*w, extent, true) - 1) * w.stride + w.span();
+        Some((end - extent - w.pads.0 - w.pads.1).max(0))
+    };
+    let hangs: Vec<i64> = windows.iter().zip(&shape[2..]).map(overhang).collect::<Option<_>>()?;
+    let average = &*node.op == "AveragePool";
+    let counts = average && a.flag("count_include_pad");
+    let zeros = counts && hangs.iter().any(|h| *h > 0) && windows.iter().any(|w| w.pads != (0, 0));
+    let each = |value: &dyn Fn(&Window) -> i64| windows.iter().map(value).collect::<Vec<i64>>();
+    let (begins, ends) = (each(&|w| w.pads.0), each(&|w| w.pads.1));
+    let counted = zeros.then(|| [&[0, 0], begins.as_slice(), &[0, 0], ends.as_slice()].concat());
+    let uncounted = |declared: &[i64], more: &[i64]| -> Vec<i64> {
+        declared.iter().zip(more).map(|(d, m)| if zeros { *m } else { d + m }).collect()
+    };
+    let pads = [uncounted(&begins, &vec![0; hangs.len()]), uncounted(&ends, &hangs)].concat();
+    let fits = pads.iter().zip(windows.iter().chain(&windows)).all(|(pad, w)| *pad < w.kernel);
+    let dense = windows.iter().all(|w| w.dilation == 1);
+    let attributes = Attributes::none()
+        .with("kernel_shape", each(&|w| w.kernel))
+        .with("strides", each(&|w| w.stride))
+        .with("dilations", each(&|w| w.dilation))
+        .with("pads", pads)
+        .with("ceil_mode", false);
+    let hanging = hangs.iter().any(|h| *h > 0);
+    let attributes = if average { attributes.with("count_include_pad", counts && !hanging) } else { attributes };
+    (fits && dense).then_some(HangingPool { counted, attributes })
 }
 
 /// Where a slice of `count` elements ends: one behind the last; below zero there is no such index, so one far outside.

@@ -2,6 +2,8 @@
 //!
 //! ONNX Runtime's half runs where its library is found; with `ONNXCAM_REQUIRE_ORT=1` it must be.
 
+#[path = "support/both.rs"]
+mod both;
 #[path = "engines/libraries.rs"]
 mod libraries;
 #[path = "engines/nets.rs"]
@@ -9,10 +11,8 @@ mod nets;
 #[path = "engines/suite.rs"]
 mod suite;
 
-use std::env;
-use std::sync::Arc;
-
-use onnxcam::engine::{Choice, Engine, Rten, Search, choose};
+use both::onnx_runtime;
+use onnxcam::engine::{Engine, Rten};
 
 /// Where an engine is known to differ from the standard: engine, case, reason. A case that no longer differs fails too,
 /// so that this list stays true.
@@ -36,18 +36,6 @@ fn conforms(engine: &dyn Engine) {
         }
     }
     assert!(wrong.is_empty(), "{}:\n{}", engine.version(), wrong.join("\n"));
-}
-
-/// ONNX Runtime where this machine has it. Without it the caller has nothing to test, which is said.
-fn onnx_runtime() -> Option<Arc<dyn Engine>> {
-    match choose(Choice::Ort, &Search::from_env(None)) {
-        Ok(chosen) => Some(chosen.engine),
-        Err(e) if env::var_os("ONNXCAM_REQUIRE_ORT").is_some_and(|v| v == "1") => panic!("{e}"),
-        Err(e) => {
-            eprintln!("skipped, for ONNX Runtime is not here: {e}");
-            None
-        }
-    }
 }
 
 #[test]

@@ -1,12 +1,12 @@
-//! Calls of local functions, replaced by the function's body.
+//! Calls of local functions, and branches on a condition that is known: replaced by the body.
 
 use std::collections::HashMap;
 
-use super::order::{describe, topological_order};
-use super::{Frame, OPSETS, Scope, Walk, standard};
+use super::order::{describe, free, topological_order};
+use super::{Frame, OPSETS, Scope, Walk, made, standard, weights};
 use crate::graph::Tensor;
 use crate::model::ModelError;
-use crate::proto::{AttributeProto, FunctionProto, NodeProto};
+use crate::proto::{AttributeProto, FunctionProto, GraphProto, NodeProto};
 use crate::text::printable;
 
 /// How deep local functions may call each other.
@@ -49,9 +49,7 @@ impl Walk<'_, '_> {
         if depth > DEEPEST {
             return Err(ModelError::FunctionDepth { function: name() });
         }
-        let left = self.functions.nodes_left.checked_sub(function.node.len());
-        self.functions.nodes_left =
-            left.ok_or_else(|| ModelError::FunctionSize { function: name(), most: MOST_NODES })?;
+        self.spend(function.node.len(), &name)?;
         if inputs.len() > function.input.len() {
             return Err(ModelError::FunctionInputs {
                 node: describe(proto),
@@ -68,7 +66,7 @@ impl Walk<'_, '_> {
         let frame = Frame::new(opset, depth, &function.node, function.output.iter().map(String::as_str));
         for index in topological_order(&function.node)? {
             let mut node = function.node[index].clone();
-            node.attribute = node.attribute.iter().filter_map(|a| argument(a, function, proto)).collect();
+            hand_on(&mut node, function, proto);
             let left_out = |i: &&mut String| function.input.contains(*i) && !scope.contains_key(*i);
             node.input.iter_mut().filter(left_out).for_each(String::clear);
             if node.metadata_props.is_empty() {
@@ -78,15 +76,57 @@ impl Walk<'_, '_> {
         }
         Ok(function.output.iter().map(|name| scope.get(name).copied()).collect())
     }
+
+    fn spend(&mut self, nodes: usize, name: &dyn Fn() -> String) -> Result<(), ModelError> {
+        let left = self.functions.nodes_left.checked_sub(nodes);
+        self.functions.nodes_left =
+            left.ok_or_else(|| ModelError::FunctionSize { function: name(), most: MOST_NODES })?;
+        Ok(())
+    }
+
+    /// The branch that an If takes, where its condition is known.
+    pub(super) fn taken<'n>(&self, proto: &'n NodeProto, inputs: &[Option<Tensor>]) -> Option<&'n GraphProto> {
+        if proto.op_type() != "If" || !standard(proto.domain()) || proto.attribute.len() != 2 {
+            return None;
+        }
+        let condition = self.e.integers(inputs.first().copied()??)?;
+        let [truth] = condition.as_slice() else { return None };
+        let name = if truth.known()? != 0 { "then_branch" } else { "else_branch" };
+        proto.attribute.iter().find(|a| a.name() == name)?.g.as_ref()
+    }
+
+    /// Replaces an If by the branch that it takes.
+    pub(super) fn branch(
+        &mut self,
+        branch: &GraphProto,
+        proto: &NodeProto,
+        around: &Scope,
+        frame: &Frame,
+    ) -> Result<Vec<Option<Tensor>>, ModelError> {
+        self.spend(branch.node.len(), &|| "If".to_owned())?;
+        let mut scope = Scope::new();
+        for name in free(branch) {
+            scope.insert(name.to_owned(), made(name, proto, around)?);
+        }
+        weights::declare(branch, &mut self.e.graph_mut(), &mut scope, false)?;
+        let outputs = branch.output.iter().map(|v| v.name.as_deref().unwrap_or_default());
+        let inner = Frame::new(frame.opset, frame.depth + 1, &branch.node, outputs.clone());
+        for index in topological_order(&branch.node)? {
+            self.node(&branch.node[index], &inner, &mut scope)?;
+        }
+        outputs.map(|name| made(name, proto, &scope).map(Some)).collect()
+    }
 }
 
-/// An attribute of a function's node, with a reference to the function's own attribute replaced by the call's value or
-/// the default; `None` where neither is given.
-fn argument(attribute: &AttributeProto, function: &FunctionProto, call: &NodeProto) -> Option<AttributeProto> {
-    let Some(reference) = attribute.ref_attr_name.as_deref().filter(|r| !r.is_empty()) else {
-        return Some(attribute.clone());
-    };
-    let named = |a: &&AttributeProto| a.name.as_deref() == Some(reference);
-    let given = call.attribute.iter().find(named).or_else(|| function.attribute_proto.iter().find(named))?;
-    Some(AttributeProto { name: attribute.name.clone(), ref_attr_name: None, ..given.clone() })
+/// Replaces references to a function's attributes, in a node of its body and in what that holds, by the call's values or
+/// the defaults; an attribute for which neither is given is left out.
+fn hand_on(node: &mut NodeProto, function: &FunctionProto, call: &NodeProto) {
+    node.attribute.retain_mut(|attribute| {
+        let inner = attribute.g.iter_mut().chain(&mut attribute.graphs);
+        inner.flat_map(|g| &mut g.node).for_each(|node| hand_on(node, function, call));
+        let Some(reference) = attribute.ref_attr_name.take().filter(|r| !r.is_empty()) else { return true };
+        let named = |a: &&AttributeProto| a.name() == reference;
+        let given = call.attribute.iter().find(named).or_else(|| function.attribute_proto.iter().find(named));
+        given.map(|given| *attribute = AttributeProto { name: attribute.name.take(), ..given.clone() }).is_some()
+    });
 }

@@ -158,6 +158,7 @@ impl<'a, 'g> FileNode<'a, 'g> {
     ) -> Option<&'a AttributeProto> {
         let attribute = self.attribute(name)?;
         let fits = match attribute.r#type.unwrap_or_default() {
+            _ if !attribute.ref_attr_name().is_empty() => false, // Only a function's nodes may refer to its attributes.
             0 => has(attribute),
             declared => declared == kind as i32,
         };

@@ -87,7 +87,10 @@ pub(super) fn declare(
         });
         (dtype, dims)
     };
-    let declared = declared_values(file).map(|(name, v)| (name.to_owned(), read(v))).collect();
+    let mut declared = HashMap::new();
+    for (name, value) in declared_values(file).filter(|(_, value)| value.r#type.is_some()) {
+        declared.entry(name.to_owned()).or_insert_with(|| read(value));
+    }
     Ok(Declared(declared))
 }
 

@@ -17,6 +17,7 @@ mod linear;
 mod normalise;
 mod order;
 mod reduce;
+mod resize;
 mod weights;
 mod window;
 
@@ -61,6 +62,7 @@ const FAMILIES: &[&[(&str, Settle)]] = &[
     linear::OPERATORS,
     normalise::OPERATORS,
     reduce::OPERATORS,
+    resize::OPERATORS,
     window::OPERATORS,
 ];
 
@@ -102,7 +104,7 @@ fn walk(model: &Model, options: &ImportOptions) -> Result<Imported, ModelError> 
     names.for_each(|name| graph.reserve(name));
 
     let mut scope = Scope::new();
-    weights::declare(file, &mut graph, &mut scope)?;
+    weights::declare(file, &mut graph, &mut scope, true)?;
     let mut notes = Vec::new();
     let declared = inputs::declare(file, options, &mut graph, &mut notes)?;
     for input in &graph.inputs {
@@ -163,6 +165,10 @@ impl Walk<'_, '_> {
         let inputs = self.inputs(proto, scope)?;
         if let Some(function) = self.functions.called(proto) {
             let outputs = self.call(function, proto, &inputs, frame.depth + 1)?;
+            return self.bind(proto, outputs, frame, scope);
+        }
+        if let Some(branch) = self.taken(proto, &inputs) {
+            let outputs = self.branch(branch, proto, scope, frame)?;
             return self.bind(proto, outputs, frame, scope);
         }
         self.e.mark();

@@ -91,7 +91,7 @@ pub(crate) fn subgraphs(node: &NodeProto) -> impl Iterator<Item = &GraphProto> {
 }
 
 /// The names that a graph reads and does not make.
-fn free(graph: &GraphProto) -> Vec<&str> {
+pub(super) fn free(graph: &GraphProto) -> Vec<&str> {
     let inputs = graph.input.iter().filter_map(|v| v.name.as_deref());
     let weights = graph.initializer.iter().filter_map(|t| t.name.as_deref());
     let sparse = graph.sparse_initializer.iter().filter_map(|s| s.values.as_ref()?.name.as_deref());

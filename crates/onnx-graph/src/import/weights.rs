@@ -10,31 +10,32 @@ use crate::proto::{AttributeProto, AttributeType, GraphProto, SparseTensorProto,
 use crate::text::printable;
 
 /// Adds the initializers to the graph: constants, and carried `Constant` nodes of those that we do not compute with
-/// (strings, eight-bit floats, sparse tensors).
-pub(super) fn declare(file: &GraphProto, graph: &mut Graph, scope: &mut Scope) -> Result<(), ModelError> {
+/// (strings, eight-bit floats, sparse tensors). Only those of the file's own graph are `named` in ours.
+pub(super) fn declare(file: &GraphProto, graph: &mut Graph, scope: &mut Scope, named: bool) -> Result<(), ModelError> {
+    let mut add = |graph: &mut Graph, name: &str, t: Tensor| {
+        if named {
+            graph.name(t, name);
+        }
+        match scope.insert(name.to_owned(), t) {
+            Some(_) => Err(ModelError::InitializerTwice { tensor: printable(name) }),
+            None => Ok(()),
+        }
+    };
     for tensor in &file.initializer {
         let name = tensor.name.as_deref().unwrap_or_default();
         let t = match constant_of(tensor) {
-            Ok(constant) => graph.add_constant(name, constant),
+            Ok(constant) => graph.add_constant(if named { name } else { "" }, constant),
             Err(error @ ModelError::ElementType { .. }) => opaque(graph, tensor, &error.to_string()),
             Err(error) => return Err(error),
         };
-        add(graph, scope, name, t)?;
+        add(graph, name, t)?;
     }
     for sparse in &file.sparse_initializer {
         let name = sparse.values.as_ref().and_then(|v| v.name.as_deref()).unwrap_or_default();
         let t = carry(graph, &sparse.dims, sparse_value(sparse), "it is a sparse tensor");
-        add(graph, scope, name, t)?;
+        add(graph, name, t)?;
     }
     Ok(())
-}
-
-fn add(graph: &mut Graph, scope: &mut Scope, name: &str, t: Tensor) -> Result<(), ModelError> {
-    graph.name(t, name);
-    match scope.insert(name.to_owned(), t) {
-        Some(_) => Err(ModelError::InitializerTwice { tensor: printable(name) }),
-        None => Ok(()),
-    }
 }
 
 fn opaque(graph: &mut Graph, tensor: &TensorProto, reason: &str) -> Tensor {

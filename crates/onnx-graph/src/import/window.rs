@@ -103,13 +103,41 @@ fn pool(n: &FileNode) -> Result<Attributes, Refusal> {
 fn max_pool(n: &FileNode) -> Settled {
     n.ignore(&["storage_order"]); // It orders the indices, which are not made.
     let attributes = pool(n)?;
-    let y = n.e.node("MaxPool", &[n.input(0)?], attributes);
+    let y = over_fewer_axes(n, "MaxPool", attributes)?;
     Ok(vec![Some(y), None])
 }
 
 fn average_pool(n: &FileNode) -> Settled {
     let attributes = pool(n)?.with("count_include_pad", n.int_or("count_include_pad", 0) != 0);
-    one(n.e.node("AveragePool", &[n.input(0)?], attributes))
+    one(over_fewer_axes(n, "AveragePool", attributes)?)
+}
+
+/// Pooling over three axes that leaves two neighbours of them alone is pooling over two, as engines want it: PyTorch's
+/// exporters write local response normalisation as a window over the channels of [N, 1, C, H, W].
+fn over_fewer_axes(n: &FileNode, op: &'static str, attributes: Attributes) -> Result<Tensor, Refusal> {
+    let (x, shape) = (n.input(0)?, n.shape(0)?);
+    let alone = |w: &Window| w.kernel == 1 && w.stride == 1 && w.pads == (0, 0);
+    let mut windows = Window::all(&attributes);
+    let pair = (windows.len() > 2).then(|| windows.windows(2).position(|two| two.iter().all(alone))).flatten();
+    let joined = pair.and_then(|i| Some((i, shape[2 + i].mul(shape[3 + i])?)));
+    let Some((i, cells)) = joined else { return Ok(n.e.node(op, &[x], attributes)) };
+    windows.remove(i);
+    let each = |value: fn(&Window) -> i64| windows.iter().map(value).collect::<Vec<i64>>();
+    let fewer = Attributes::none()
+        .with("kernel_shape", each(|w| w.kernel))
+        .with("strides", each(|w| w.stride))
+        .with("dilations", each(|w| w.dilation))
+        .with("pads", [each(|w| w.pads.0), each(|w| w.pads.1)].concat());
+    let kept = attributes.iter().filter(|(name, _)| fewer.get(name).is_none());
+    let attributes = kept.fold(fewer.clone(), |all, (name, value)| all.with(name, value.clone()));
+    let mut flat = shape.clone();
+    flat.splice(2 + i..4 + i, [cells]);
+    let pooled = n.e.node(op, &[n.e.reshape(x, flat)], attributes);
+    let mut made = n.e.shape(pooled);
+    if made.len() > 2 + i {
+        made.splice(2 + i..3 + i, shape[2 + i..4 + i].iter().copied());
+    }
+    Ok(n.e.reshape(pooled, made))
 }
 
 fn global_pool(n: &FileNode) -> Settled {

@@ -59,7 +59,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         rounds: arguments.rounds.get(),
         ..Default::default()
     };
-    let measured = bench(&model, &methods, &engine, &options)?;
+    let measured = bench(model.file(), &methods, &engine, &options)?;
     measured.notes.iter().for_each(|text| note(text));
     let threads = options.threads.unwrap_or_else(default_threads);
     match arguments.json {

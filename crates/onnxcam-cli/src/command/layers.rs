@@ -31,7 +31,7 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let path = arguments.model.path(arguments.file.as_ref(), &arguments.cache)?;
-    let layers = Layers::of(&Model::open(&path)?, &arguments.model.plan(None))?;
+    let layers = Layers::of(Model::open(&path)?.file(), &arguments.model.plan(None))?;
     layers.notes.iter().for_each(|text| note(text));
     match arguments.json {
         true => println!("{}", to_json(&path, &layers)),

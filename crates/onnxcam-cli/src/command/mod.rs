@@ -2,5 +2,6 @@
 
 pub mod bench;
 pub mod doctor;
+pub mod explain;
 pub mod layers;
 pub mod methods;

@@ -39,7 +39,7 @@ pub enum LayerError {
     )]
     NoneFound,
     #[error(
-        "the last feature map, \"{layer}\" {shape}, is turned into tokens that attend to each other ({node}): a picture of it would not show what decides\nhint: transformers are not supported yet; --layer takes this or another feature map all the same"
+        "the last feature map, \"{layer}\" {shape}, is turned into tokens that are mixed with each other ({node}): a picture of it would not show what decides\nhint: transformers and their like are not supported yet; --layer takes this or another feature map all the same"
     )]
     Tokens { layer: String, shape: String, node: String },
     #[error("no layer is called \"{query}\"\nhint: nearest are {}", .nearest.join(", "))]
@@ -80,7 +80,7 @@ pub fn automatic_layer(graph: &Graph, head: &Head) -> Result<Layer, LayerError> 
         if !suits || pooled || op == "Transpose" || is_class_map(graph, head, t) {
             continue;
         }
-        return match attention_after(graph, head, t) {
+        return match token_mixing_after(graph, head, t) {
             None => Ok(layer(graph, t)),
             Some(node) => Err(LayerError::Tokens {
                 layer: printable(&graph.tensor(t).name),
@@ -99,13 +99,11 @@ pub fn find_layer(graph: &Graph, head: &Head, query: &str) -> Result<Layer, Laye
     if !is_feature_map(graph, t) {
         return Err(LayerError::Shape { layer: name(), signature: graph.tensor(t).signature() });
     }
-    let position = graph.producer_index(t);
-    match position {
-        Some(index) if graph.needed_for(&[head.scores])[index] => {}
-        _ => return Err(LayerError::OffThePath { layer: name() }),
-    }
     if !reached(graph).contains(&t) {
         return Err(LayerError::Constant { layer: name() });
+    }
+    if after(graph, head, t).is_empty() {
+        return Err(LayerError::OffThePath { layer: name() });
     }
     Ok(layer(graph, t))
 }
@@ -119,6 +117,9 @@ fn layer(graph: &Graph, t: Tensor) -> Layer {
 }
 
 fn resolve(graph: &Graph, query: &str) -> Result<Tensor, LayerError> {
+    if query.is_empty() {
+        return Err(LayerError::Unknown { query: String::new(), nearest: nearest(graph, &modules(graph), query) });
+    }
     if let Some(t) = graph.find(query) {
         return Ok(t);
     }
@@ -127,24 +128,60 @@ fn resolve(graph: &Graph, query: &str) -> Result<Tensor, LayerError> {
     if let Some(t) = last_where(&|n| n.name == query) {
         return Ok(t);
     }
-    // A module's output is what its last node makes.
-    let inside = |module: &str, path: &str| {
-        module.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-    };
-    if let Some(t) = last_where(&|n| inside(&n.module, query)) {
+    if let Some(t) = module_output(graph, query)? {
         return Ok(t);
     }
     let modules = modules(graph);
     let ending: Vec<&String> =
         modules.iter().filter(|m| m.strip_suffix(query).is_some_and(|rest| rest.ends_with('.'))).collect();
-    match ending.as_slice() {
-        [] => Err(LayerError::Unknown { query: printable(query), nearest: nearest(graph, &modules, query) }),
-        [one] => last_where(&|n| inside(&n.module, one)).ok_or(LayerError::NoneFound),
-        several => Err(LayerError::Ambiguous {
-            query: printable(query),
-            matches: several.iter().map(|m| printable(m)).collect(),
-        }),
+    let one = match ending.as_slice() {
+        [one] => module_output(graph, one)?,
+        [] => None,
+        several => {
+            let matches = several.iter().map(|m| printable(m)).collect();
+            return Err(LayerError::Ambiguous { query: printable(query), matches });
+        }
+    };
+    one.ok_or_else(|| LayerError::Unknown { query: printable(query), nearest: nearest(graph, &modules, query) })
+}
+
+/// What the last node of a module makes.
+///
+/// A module that is called again is ambiguous. The newer exporter gives both calls' nodes the same path, with those of
+/// other modules between; the older writes `relu_1` for the second call of `relu`.
+fn module_output(graph: &Graph, path: &str) -> Result<Option<Tensor>, LayerError> {
+    let named: Vec<(usize, &Node)> =
+        graph.nodes().iter().enumerate().filter(|(_, n)| call_of(&n.module, path).is_some()).collect();
+    let is_leaf = named.iter().all(|(_, n)| !n.module[path.len()..].contains('.'));
+    let mut calls: Vec<(usize, &str, &Node)> = Vec::new(); // Each one's last node.
+    for (index, node) in named {
+        let call = call_of(&node.module, path).unwrap_or_default();
+        let goes_on = |(last, of, _): &(usize, &str, &Node)| *of == call && (!is_leaf || last + 1 == index);
+        match calls.iter_mut().rev().find(|c| goes_on(c)) {
+            Some(earlier) => *earlier = (index, call, node),
+            None => calls.push((index, call, node)),
+        }
     }
+    let own = calls.iter().rev().find(|(_, call, _)| call.is_empty()).map(|(_, _, node)| node.op.clone());
+    let Some(op) = own else { return Ok(None) };
+    calls.retain(|(_, _, node)| node.op == op);
+    let outputs: Vec<Tensor> = calls.iter().filter_map(|(_, _, n)| n.outputs.first().copied().flatten()).collect();
+    match outputs.as_slice() {
+        [] => Ok(None),
+        [one] => Ok(Some(*one)),
+        several => {
+            let matches = several.iter().map(|t| printable(&graph.tensor(*t).name)).collect();
+            Err(LayerError::Ambiguous { query: printable(path), matches })
+        }
+    }
+}
+
+/// Whether a node's module is this one or lies in it: empty for the first call, `_1` for the next; else nothing.
+fn call_of<'m>(module: &'m str, path: &str) -> Option<&'m str> {
+    let rest = module.strip_prefix(path)?;
+    let call = rest.split('.').next().unwrap_or_default();
+    let again = call.strip_prefix('_').is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()));
+    (call.is_empty() || again).then_some(call)
 }
 
 /// Every module path and its parents.
@@ -294,15 +331,18 @@ fn is_class_map(graph: &Graph, head: &Head, t: Tensor) -> bool {
     channels == Some(classes) && !after(graph, head, t).iter().any(weighted)
 }
 
-/// The first node behind a layer by which tokens attend to each other: a product of two computed tensors, or a softmax
-/// over many.
-fn attention_after<'g>(graph: &'g Graph, head: &Head, layer: Tensor) -> Option<&'g Node> {
+/// The first node behind a layer that makes one token of others: a product of two computed tensors, a softmax over many,
+/// or the second of two linear layers on tokens (MLP-Mixer). One linear layer alone may classify each cell.
+fn token_mixing_after<'g>(graph: &'g Graph, head: &Head, layer: Tensor) -> Option<&'g Node> {
     let rank = |t: Option<Tensor>| t.and_then(|t| graph.shape(t)).map_or(0, <[Dim]>::len);
     let computed = |t: &Option<Tensor>| t.is_some_and(|t| graph.tensor(t).known.is_none());
-    after(graph, head, layer).into_iter().find(|n| match &*n.op {
+    let nodes = after(graph, head, layer);
+    let attention = nodes.iter().find(|n| match &*n.op {
         "MatMul" => rank(n.outputs[0]) >= 3 && n.inputs.iter().all(computed),
         "Softmax" => rank(n.outputs[0]) >= 3 && n.outputs[0] != Some(head.raw),
         "Attention" | "MultiHeadAttention" => true,
         _ => false,
-    })
+    });
+    let linear = |n: &&&Node| &*n.op == "MatMul" && rank(n.outputs[0]) == 3;
+    attention.or_else(|| nodes.iter().filter(linear).nth(1)).copied()
 }

@@ -14,6 +14,9 @@ pub(super) const OPERATORS: &[(&str, Definition)] = &[
     ("GlobalMaxPool", |o| global(o, |v| v.iter().copied().fold(f64::NEG_INFINITY, f64::max))),
 ];
 
+/// Spatial axes that windows may have.
+const MOST_SPATIAL: usize = 6;
+
 /// The windows over all spatial axes.
 struct Windows {
     kernel: Vec<usize>,
@@ -27,6 +30,9 @@ impl Windows {
     fn of(o: &Operands) -> Result<Windows, String> {
         let pads = o.naturals("pads")?;
         let kernel = o.naturals("kernel_shape")?;
+        if kernel.len() > MOST_SPATIAL {
+            return Err(format!("{} spatial axes", kernel.len()));
+        }
         let (begins, ends) = pads.split_at(kernel.len());
         let (strides, dilations) = (o.naturals("strides")?, o.naturals("dilations")?);
         Ok(Windows { strides, dilations, begins: begins.to_vec(), ends: ends.to_vec(), kernel })
@@ -65,7 +71,10 @@ fn inside(places: &[i64], extents: &[usize]) -> Option<Vec<usize>> {
 }
 
 fn element(x: &Value, outer: [usize; 2], inner: &[usize]) -> f64 {
-    x[[&outer, inner].concat().as_slice()]
+    let mut index = [0; 2 + MOST_SPATIAL];
+    index[..2].copy_from_slice(&outer);
+    index[2..2 + inner.len()].copy_from_slice(inner);
+    x[&index[..2 + inner.len()]]
 }
 
 /// Y[n, o, p] = B[o] + Σ_c Σ_k X[n, c, place(p, k)] · W[o, c, k] over the channels c of o's group; padding is zero.
@@ -163,7 +172,7 @@ fn global(o: &Operands, f: impl Fn(&[f64]) -> f64) -> Result<Vec<Value>, String>
     let shape: Vec<usize> = x.shape().iter().enumerate().map(|(a, n)| if a < 2 { *n } else { 1 }).collect();
     one(table(&shape, |i| {
         let mut elements = Vec::new();
-        each(&x.shape()[2..], |place| elements.push(element(x, [i[0], i[1]], place)));
+        each(&x.shape()[2..], |place| elements.push(x[[&i[..2], place].concat().as_slice()]));
         f(&elements)
     }))
 }

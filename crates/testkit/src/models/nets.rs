@@ -1,6 +1,6 @@
 //! Ready networks: a classifier of 3 × 16 × 16 pictures in the shapes that exporters give it.
 //!
-//! All share one trunk: Conv 3 → 8, Relu, MaxPool to 8 × 8, Conv 8 → 12, Relu (`features`, f32[N,12,8,8]),
+//! All share one trunk: Conv 3 → 8, Relu, MaxPool to 8 × 8, Conv 8 → 12, Relu (`features`, `f32[N,12,8,8]`),
 //! then the head. The input is `x`, scores are `logits`, weights are seeded.
 
 use super::Maker;
@@ -57,7 +57,7 @@ fn scores(name: &str, classes: usize) -> impl FnOnce(Maker) -> Maker {
     move |maker| maker.output(name, &format!("f32[N,{classes}]"))
 }
 
-/// Global average pooling, Flatten, Gemm: `logits`, f32[N,classes].
+/// Global average pooling, Flatten, Gemm: `logits`, `f32[N,classes]`.
 pub fn tiny_cnn(opset: i64, classes: usize) -> Maker {
     scores("logits", classes)(head(trunk(image(weights(opset)), "x"), classes, "logits"))
 }
@@ -85,25 +85,25 @@ pub fn tiny_conv_head(opset: i64, classes: usize) -> Maker {
     scores("logits", classes)(net)
 }
 
-/// One score, of class 1 against class 0: `logits`, f32[N,1].
+/// One score, of class 1 against class 0: `logits`, `f32[N,1]`.
 pub fn tiny_binary(opset: i64) -> Maker {
     tiny_cnn(opset, 1)
 }
 
-/// One score as a vector: `logits`, f32[N].
+/// One score as a vector: `logits`, `f32[N]`.
 pub fn tiny_binary_vector(opset: i64) -> Maker {
     let net = head(trunk(image(weights(opset)), "x"), 1, "column").integers("vector", &[1], &[-1]);
     net.node("Reshape", &["column", "vector"], &["logits"]).named("/Reshape").output("logits", "f32[N]")
 }
 
-/// Two outputs, the picture's features before its scores: `feat`, f32[N,12], and `logits`.
+/// Two outputs, the picture's features before its scores: `feat`, `f32[N,12]`, and `logits`.
 pub fn tiny_two_outputs(opset: i64, classes: usize) -> Maker {
     let net = head(trunk(image(weights(opset)), "x"), classes, "logits");
     let net = net.node("Identity", &["flat"], &["feat"]).named("/Identity").output("feat", "f32[N,12]");
     scores("logits", classes)(net)
 }
 
-/// Pictures with their channels last, `x` f32[N,16,16,3], transposed first as TensorFlow's exporter does.
+/// Pictures with their channels last, `x` `f32[N,16,16,3]`, transposed first as TensorFlow's exporter does.
 pub fn tiny_nhwc(opset: i64, classes: usize) -> Maker {
     let net = weights(opset).input("x", "f32[N,16,16,3]").node("Transpose", &["x"], &["nchw"]);
     let net = net.with("perm", [0, 3, 1, 2]).named("/Transpose");
