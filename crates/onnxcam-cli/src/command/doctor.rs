@@ -48,11 +48,11 @@ fn print(found: &Examination, threads: usize) {
     println!("  {}, compiled in", found.rten);
     println!("  ONNX Runtime, places in the order looked at:");
     let rows = found.onnx_runtime.iter().map(|c| {
-        let path = c.path.as_ref().map(|p| p.display().to_string()).unwrap_or_default();
-        let outcome = c.outcome.as_ref().map_or_else(|fault| format!("no: {fault}"), |version| version.clone());
-        ["   ".to_owned(), c.place.clone(), outcome, path]
+        let path = c.path.as_ref().map(|p| format!("{}: ", p.display())).unwrap_or_default();
+        let outcome = c.outcome.as_ref().unwrap_or_else(|fault| fault);
+        ["   ".to_owned(), c.place.clone(), format!("{path}{outcome}")]
     });
-    print_table(None, &[Align::Left; 4], rows);
+    print_table(None, &[Align::Left; 3], rows);
     match &found.engine {
         Ok(chosen) => println!("  taken: {}", chosen.why.clone().unwrap_or_else(|| chosen.engine.version())),
         Err(_) => println!("  taken: none"),

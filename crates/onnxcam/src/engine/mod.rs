@@ -111,3 +111,25 @@ fn guard<T>(
         Err(EngineError::Panicked { engine, doing: doing(), message })
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_in_an_engine_becomes_an_error() {
+        let work = || -> Result<(), EngineError> {
+            assert!(panics_become_errors());
+            panic!("the kernel of {}", "Conv");
+        };
+        let message = guard("rten", || "running the model".to_owned(), work).unwrap_err().to_string();
+        assert!(message.starts_with("rten crashed while running the model: the kernel of Conv\nhint: "), "{message}");
+        assert!(!panics_become_errors());
+        std::thread::Builder::new()
+            .name("rten-3".to_owned())
+            .spawn(|| assert!(panics_become_errors()))
+            .unwrap()
+            .join()
+            .unwrap();
+    }
+}
