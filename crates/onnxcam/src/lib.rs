@@ -47,3 +47,8 @@ pub mod target;
 
 pub use classifier::{Error, Explanation, Model, PictureExplainer, Target};
 pub use onnx_graph::{ModelError, printable, show_shape};
+
+/// The example in the project's README compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
