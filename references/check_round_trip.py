@@ -74,7 +74,7 @@ def run_original(path, args):
         open_sizes = {0: args.batch, 2: args.size, 3: args.size}
         shape = [size if isinstance(size, int) and size > 0 else open_sizes[i] for i, size in enumerate(value.shape)]
         feed[value.name] = random.standard_normal(shape).astype(TYPES[value.type])
-        batch = shape[0]
+        batch = shape[0] if shape else batch
     return session.run(None, feed), feed, batch
 
 
@@ -93,13 +93,16 @@ def program(args, name, *arguments):
 
 
 def relative(expected, got):
-    """Largest difference, relative to the largest expected value; infinite where shapes differ or a value is no number."""
-    if expected.shape != got.shape:
+    """Largest difference, relative to the largest finite value; infinite where shapes or the places of NaN and infinity
+    differ."""
+    expected, got = expected.astype(np.float64), got.astype(np.float64)
+    finite = np.isfinite(expected)
+    if expected.shape != got.shape or not np.array_equal(expected[~finite], got[~finite], equal_nan=True):
         return float("inf")
-    difference = np.abs(expected.astype(np.float64) - got.astype(np.float64)).max(initial=0)
-    largest = np.abs(expected).max(initial=0)
-    result = 0.0 if difference == 0 else float(difference / max(largest, np.finfo(np.float32).tiny))
-    return result if np.isfinite(result) else float("inf")
+    difference = np.abs(expected - got, where=finite, out=np.zeros(expected.shape)).max(initial=0)
+    if np.isnan(difference) or difference == 0:
+        return float(np.nan_to_num(difference, nan=np.inf))
+    return float(difference / max(np.abs(expected[finite]).max(), np.finfo(np.float32).tiny))
 
 
 def check(path):

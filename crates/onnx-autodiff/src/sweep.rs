@@ -13,23 +13,29 @@ use crate::vjp::Vjp;
 pub enum GradientError {
     #[error("cannot differentiate {node}: {reason}\n  it lies between {between}")]
     Node { node: String, reason: String, between: String },
+    #[error("the seed of \"{tensor}\", {wanted}, is {found}")]
+    Seed { tensor: String, wanted: String, found: String },
     #[error(transparent)]
     Emit(#[from] EmitError),
 }
 
 /// Gradients of Σ ⟨tensor, seed⟩ over the `seeds`, with respect to the tensors `wrt`, as new nodes of the graph.
 ///
-/// A seed has the shape of its tensor. Only what lies between is swept. The answer has a gradient for each of `wrt`, of
-/// its shape; `None` where no seed depends on it. At kinks the gradient is a convention, see each rule.
+/// A seed has the type and shape of its tensor. Only what lies between is swept. The answer has a gradient for each of
+/// `wrt`, of its type and shape; `None` where no seed depends on it. At kinks the gradient is a convention, see
+/// `docs/gradients.md` and each rule.
 ///
 /// # Errors
-/// A node on the way whose operator has no rule, or may not be differentiated; the graph then holds unused nodes more,
-/// and is otherwise as before.
+/// A node on the way whose operator has no rule, or may not be differentiated, or reads a tensor of unknown shape; a seed
+/// that does not fit its tensor. The graph then holds unused nodes more, and is otherwise as before.
 pub fn gradient(
     graph: &mut Graph,
     seeds: &[(Tensor, Tensor)],
     wrt: &[Tensor],
 ) -> Result<Vec<Option<Tensor>>, GradientError> {
+    for (tensor, seed) in seeds {
+        check_seed(graph, *tensor, *seed)?;
+    }
     let path = between(graph, seeds, wrt);
     let ends = ends(graph, seeds, wrt);
     let e = Emit::new(graph);
@@ -51,15 +57,28 @@ pub fn gradient(
             Rule::Zero => continue,
             Rule::Forbidden(reason) => return Err(stop((*reason).to_owned())),
         };
+        if let Some(t) = node.inputs.iter().chain(&node.outputs).flatten().find(|t| e.graph().shape(**t).is_none()) {
+            let name = printable(&e.graph().tensor(*t).name);
+            return Err(stop(format!("the shape of \"{name}\" is not known")));
+        }
         let wanted = node.inputs.iter().map(|t| t.is_some_and(|t| path.tensors.contains(&t))).collect();
         let mut vjp = Vjp::new(&e, &node, wanted, output_grads);
         rule(&mut vjp);
         for (input, gradient) in vjp.finish().map_err(stop)? {
             add(&e, &mut gradients, input, gradient);
         }
+        e.take_error().map_or(Ok(()), Err)?;
     }
-    e.finish()?;
     Ok(wrt.iter().map(|t| gradients.get(t).copied()).collect())
+}
+
+fn check_seed(graph: &Graph, tensor: Tensor, seed: Tensor) -> Result<(), GradientError> {
+    let (wanted, found) = (graph.tensor(tensor), graph.tensor(seed));
+    if (wanted.dtype, &wanted.shape) == (found.dtype, &found.shape) {
+        return Ok(());
+    }
+    let tensor = printable(&wanted.name);
+    Err(GradientError::Seed { tensor, wanted: wanted.signature(), found: found.signature() })
 }
 
 fn lookup(node: &Node) -> Result<&'static Rule, String> {

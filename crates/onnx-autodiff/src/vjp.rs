@@ -1,6 +1,6 @@
 //! What a rule sees of its node, and how it answers.
 
-use onnx_graph::{Attributes, Constant, Emit, Node, Shape, Tensor};
+use onnx_graph::{Attributes, DataType, Emit, Node, Shape, Tensor};
 
 /// A node whose vector-Jacobian product is wanted.
 pub struct Vjp<'a, 'g> {
@@ -24,11 +24,6 @@ impl<'a, 'g> Vjp<'a, 'g> {
 
     pub(crate) fn finish(self) -> Result<Vec<(Tensor, Tensor)>, String> {
         self.refused.map_or(Ok(self.answers), Err)
-    }
-
-    /// Where nodes are added.
-    pub fn e(&self) -> &'a Emit<'g> {
-        self.e
     }
 
     /// The node's attributes, in canonical form.
@@ -56,11 +51,16 @@ impl<'a, 'g> Vjp<'a, 'g> {
         self.e.shape(t)
     }
 
+    /// Whether a tensor holds floats, and not integers or booleans.
+    pub fn holds_floats(&self, t: Tensor) -> bool {
+        self.e.graph().tensor(t).dtype.is_none_or(DataType::is_float)
+    }
+
     /// Gradient of output `i`; zeros where nobody depends on it.
     pub fn output_grad(&self, i: usize) -> Tensor {
         self.output_grads[i].unwrap_or_else(|| {
-            let zero = self.e.constant(Constant::scalar(0.0));
-            self.e.expand(zero, self.e.shape(self.output(i)))
+            let y = self.output(i);
+            self.e.expand(self.e.number_like(y, 0.0), self.e.shape(y))
         })
     }
 

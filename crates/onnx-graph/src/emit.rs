@@ -151,6 +151,22 @@ impl<'g> Emit<'g> {
         self.constant(Constant::scalar(value))
     }
 
+    /// The float type that goes with a tensor: its own, or float32 where it holds no floats.
+    pub fn float_type(&self, a: Tensor) -> DataType {
+        self.graph.borrow().tensor(a).dtype.filter(|dtype| dtype.is_float()).unwrap_or(DataType::F32)
+    }
+
+    /// Float constants of the type that goes with a tensor, rounded to it.
+    pub fn constants_like(&self, a: Tensor, dims: &[usize], values: &[f64]) -> Tensor {
+        let constant = Constant::floats(self.float_type(a), dims, values);
+        self.constant(constant.expect("the type is a float's"))
+    }
+
+    /// A scalar of the type that goes with a tensor.
+    pub fn number_like(&self, a: Tensor, value: impl Into<f64>) -> Tensor {
+        self.constants_like(a, &[], &[value.into()])
+    }
+
     /// Integers that may depend on the batch, as a tensor of one axis.
     pub fn dims(&self, values: Vec<Dim>) -> Tensor {
         let shape = vec![Dim::from(values.len())];
@@ -199,13 +215,14 @@ impl<'g> Emit<'g> {
     }
 
     /// a · factor; `a` itself where the factor is 1.
-    pub fn scale(&self, a: Tensor, factor: f32) -> Tensor {
-        if factor == 1.0 { a } else { self.mul(a, self.scalar(factor)) }
+    pub fn scale(&self, a: Tensor, factor: impl Into<f64>) -> Tensor {
+        let factor = factor.into();
+        if factor == 1.0 { a } else { self.mul(a, self.number_like(a, factor)) }
     }
 
     /// aᵇ, broadcast.
-    pub fn pow(&self, a: Tensor, exponent: f32) -> Tensor {
-        self.node("Pow", &[a, self.scalar(exponent)], Attributes::none())
+    pub fn pow(&self, a: Tensor, exponent: impl Into<f64>) -> Tensor {
+        self.node("Pow", &[a, self.number_like(a, exponent)], Attributes::none())
     }
 
     /// −a.
@@ -248,15 +265,15 @@ impl<'g> Emit<'g> {
         self.node("Cast", &[a], Attributes::none().with("to", i64::from(to as i32)))
     }
 
-    /// 1 where the condition `op` (a comparison) holds, else 0, as float32: a mask to multiply with. (`Where` is not
-    /// vectorised in ONNX Runtime, a product is.)
+    /// 1 where the condition `op` (a comparison) holds, else 0, in a's float type (float32 where a holds no floats): a
+    /// mask to multiply with. (`Where` is not vectorised in ONNX Runtime, a product is.)
     pub fn mask(&self, op: &'static str, a: Tensor, b: Tensor) -> Tensor {
-        self.cast(self.compare(op, a, b), DataType::F32)
+        self.cast(self.compare(op, a, b), self.float_type(a))
     }
 
     /// 1 where a > 0, else 0.
     pub fn positive(&self, a: Tensor) -> Tensor {
-        self.mask("Greater", a, self.scalar(0.0))
+        self.mask("Greater", a, self.number_like(a, 0.0))
     }
 
     // Products.

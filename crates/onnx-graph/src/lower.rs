@@ -16,7 +16,7 @@ pub fn lrn_window(size: i64) -> (i64, i64) {
 pub fn lrn(e: &Emit, x: Tensor, attributes: &Attributes) -> Tensor {
     let (before, after) = lrn_window(attributes.int("size"));
     let mean = channel_window_mean(e, e.mul(x, x), before, after);
-    let d = e.add(e.scale(mean, attributes.float("alpha")), e.scalar(attributes.float("bias")));
+    let d = e.add(e.scale(mean, attributes.float("alpha")), e.number_like(x, attributes.float("bias")));
     e.mul(x, e.pow(d, -attributes.float("beta")))
 }
 

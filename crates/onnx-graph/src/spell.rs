@@ -94,6 +94,7 @@ pub fn spell(graph: &Graph, spelling: &Spelling) -> Result<ModelProto, SpellErro
     for output in &graph.outputs {
         writer.output(*output)?;
     }
+    name_once(&mut writer.file.node);
     let (functions, foreign) = carried::needs(graph, nodes);
     let mut opset_import = vec![import("", spelling.opset)];
     opset_import.extend(foreign.iter().map(|(domain, version)| import(domain, *version)));
@@ -106,6 +107,14 @@ pub fn spell(graph: &Graph, spelling: &Spelling) -> Result<ModelProto, SpellErro
         functions,
         ..Default::default()
     })
+}
+
+/// A node of the file may have become several: the last one keeps its name.
+fn name_once(nodes: &mut [NodeProto]) {
+    let mut seen = HashSet::new();
+    for node in nodes.iter_mut().rev() {
+        node.name = node.name.take().filter(|name| seen.insert(name.clone()));
+    }
 }
 
 fn import(domain: &str, version: i64) -> OperatorSetIdProto {

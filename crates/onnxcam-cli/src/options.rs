@@ -47,6 +47,7 @@ impl ModelOptions {
 
 /// Where the program keeps files that it can make again.
 #[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Cache")]
 pub struct CacheOptions {
     /// The folder for the default model and other files that can be made again [default: $ONNXCAM_CACHE or the user's]
     #[arg(long, value_name = "DIR")]

@@ -7,9 +7,14 @@ pub enum Align {
     Right,
 }
 
-/// Prints rows under a header, each column as wide as its widest cell.
-pub fn print_table<const N: usize>(header: [&str; N], align: &[Align; N], rows: impl Iterator<Item = [String; N]>) {
-    let rows: Vec<[String; N]> = std::iter::once(header.map(str::to_owned)).chain(rows).collect();
+/// Prints rows, under a header where there is one, each column as wide as its widest cell.
+pub fn print_table<const N: usize>(
+    header: Option<[&str; N]>,
+    align: &[Align; N],
+    rows: impl Iterator<Item = [String; N]>,
+) {
+    let header = header.map(|names| names.map(str::to_owned));
+    let rows: Vec<[String; N]> = header.into_iter().chain(rows).collect();
     lines(&rows, align).iter().for_each(|line| println!("{line}"));
 }
 

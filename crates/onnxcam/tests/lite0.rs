@@ -19,7 +19,7 @@ fn golden(name: &str) -> PathBuf {
 
 /// The network's input for a picture that is cut to size: (255 x - 127) / 128 for x in 0 … 1.
 fn input(photograph: &str) -> Value {
-    let picture = Picture::open(&golden(&format!("{photograph}.crop.png"))).unwrap();
+    let picture = Picture::open(golden(&format!("{photograph}.crop.png"))).unwrap();
     assert_eq!(picture.size(), (224, 224));
     let pixel = |(_, channel, y, x): (usize, usize, usize, usize)| {
         (f32::from(picture.rgb().get_pixel(x as u32, y as u32).0[channel]) - 127.0) / 128.0

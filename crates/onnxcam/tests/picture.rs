@@ -16,7 +16,7 @@ fn fixture(path: &str) -> PathBuf {
 }
 
 fn open(path: &str) -> Picture {
-    Picture::open(&fixture(path)).unwrap()
+    Picture::open(fixture(path)).unwrap()
 }
 
 /// Largest difference of two pictures of one size, in levels.
@@ -193,7 +193,7 @@ fn malformed_files_are_refused() {
     found.sort();
     assert_eq!(found, expected.map(|(name, _)| name), "every picture in bad/ has its line here");
     for (name, check) in expected {
-        let error = Picture::open(&fixture("bad").join(name)).unwrap_err();
+        let error = Picture::open(fixture("bad").join(name)).unwrap_err();
         assert!(check(&error), "{name}: {error:?}");
         assert!(error.to_string().contains(name), "{name}: {error}");
     }
@@ -203,7 +203,7 @@ fn malformed_files_are_refused() {
 fn what_is_not_a_file_is_refused() {
     let folder = fixture("bad");
     assert!(matches!(Picture::open(&folder), Err(PictureError::NotAFile { .. })));
-    let error = Picture::open(&folder.join("none.jpg")).unwrap_err();
+    let error = Picture::open(folder.join("none.jpg")).unwrap_err();
     assert!(matches!(error, PictureError::Io { .. }) && error.to_string().contains("none.jpg"));
     assert!(error.to_string().lines().count() == 1 || error.to_string().contains("hint:"));
 }
@@ -273,7 +273,7 @@ fn tensors_are_torchvisions() {
         let preprocess = Preprocess::preset(text("preset").parse().unwrap(), shape[1], shape[2])
             .with_fit(fit)
             .with_filter(text("filter").parse().unwrap());
-        let picture = Picture::open(&folder.join(text("picture"))).unwrap();
+        let picture = Picture::open(folder.join(text("picture"))).unwrap();
         let (input, _) = preprocess.apply(&picture).unwrap();
         let expected = read_npy(&folder.join(text("expected"))).unwrap();
         assert_eq!(&input.shape()[1..], expected.shape());

@@ -102,7 +102,8 @@ impl Check {
         let y = build(&e, &x);
         e.finish().map_err(|e| e.to_string())?;
         let shape = graph.shape(y).ok_or("the shape of y is not known")?.to_vec();
-        let dy = graph.add_input("dy", DataType::F32, shape);
+        let dtype = graph.tensor(y).dtype.unwrap_or(DataType::F32);
+        let dy = graph.add_input("dy", dtype, shape);
         Ok(Net { graph, batch: batch.unwrap_or(1), x, y, dy })
     }
 

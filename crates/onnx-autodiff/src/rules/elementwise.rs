@@ -1,6 +1,6 @@
-//! Element by element. Binary operators sum their gradients back over what was broadcast.
+//! Element by element. Operators of several operands sum their gradients back over what was broadcast.
 
-use onnx_graph::{Attributes, Constant, DataType, Emit, Tensor};
+use onnx_graph::{Attributes, Emit, Tensor};
 
 use crate::vjp::Vjp;
 
@@ -10,12 +10,12 @@ pub(super) fn relu(g: &mut Vjp) {
     g.input_grad(0, |e| e.mul(dy, e.positive(y)));
 }
 
-/// Y = X for X > 0, else αX;  dX = dY (α + (1 − α) [X > 0]), α at the kink
+/// Y = X for X > 0, else αX;  dX = dY ([X > 0] + α (1 − [X > 0])), α at the kink
 pub(super) fn leaky_relu(g: &mut Vjp) {
     let (x, dy, alpha) = (g.input(0), g.output_grad(0), g.attributes().float("alpha"));
     g.input_grad(0, |e| {
-        let slope = e.add(e.scale(e.positive(x), 1.0 - alpha), e.scalar(alpha));
-        e.mul(dy, slope)
+        let positive = e.positive(x);
+        e.mul(dy, e.add(positive, e.scale(one_minus(e, positive), alpha)))
     });
 }
 
@@ -24,8 +24,8 @@ pub(super) fn clip(g: &mut Vjp) {
     let (x, dy) = (g.input(0), g.output_grad(0));
     let (lo, hi) = (g.attributes().float("min"), g.attributes().float("max"));
     g.input_grad(0, |e| {
-        let above = if lo == f32::NEG_INFINITY { dy } else { e.mul(dy, e.mask("Greater", x, e.scalar(lo))) };
-        if hi == f32::INFINITY { above } else { e.mul(above, e.mask("Less", x, e.scalar(hi))) }
+        let above = if lo == f32::NEG_INFINITY { dy } else { e.mul(dy, e.mask("Greater", x, e.number_like(x, lo))) };
+        if hi == f32::INFINITY { above } else { e.mul(above, e.mask("Less", x, e.number_like(x, hi))) }
     });
 }
 
@@ -56,7 +56,7 @@ pub(super) fn swish(g: &mut Vjp) {
     g.input_grad(0, |e| {
         let ax = e.scale(x, alpha);
         let s = e.sigmoid(ax);
-        e.mul(dy, e.mul(s, e.add(e.mul(ax, one_minus(e, s)), e.scalar(1.0))))
+        e.mul(dy, e.mul(s, e.add(e.mul(ax, one_minus(e, s)), e.number_like(x, 1.0))))
     });
 }
 
@@ -94,7 +94,7 @@ pub(super) fn reciprocal(g: &mut Vjp) {
 pub(super) fn abs(g: &mut Vjp) {
     let (x, dy) = (g.input(0), g.output_grad(0));
     g.input_grad(0, |e| {
-        let zero = e.scalar(0.0);
+        let zero = e.number_like(x, 0.0);
         e.mul(dy, e.sub(e.mask("Greater", x, zero), e.mask("Less", x, zero)))
     });
 }
@@ -108,15 +108,15 @@ pub(super) fn neg(g: &mut Vjp) {
 /// Y = erf X;  dX = dY 2/√π e^(−X²)
 pub(super) fn erf(g: &mut Vjp) {
     let (x, dy) = (g.input(0), g.output_grad(0));
-    g.input_grad(0, |e| e.mul(dy, e.scale(e.exp(e.neg(e.mul(x, x))), std::f32::consts::FRAC_2_SQRT_PI)));
+    g.input_grad(0, |e| e.mul(dy, e.scale(e.exp(e.neg(e.mul(x, x))), std::f64::consts::FRAC_2_SQRT_PI)));
 }
 
-/// Another float type;  dX = dY in X's type
+/// Another element type;  dX = dY in X's type. Rounding to integers has no gradient, and what is computed from integers
+/// sends a float gradient back, up to where they were made.
 pub(super) fn cast(g: &mut Vjp) {
-    let (x, dy) = (g.input(0), g.output_grad(0));
-    let (from, to) = (dtype(g.e(), x), dtype(g.e(), g.output(0)));
-    if to.is_float() {
-        g.input_grad(0, |e| e.cast(dy, from));
+    let (x, y, dy) = (g.input(0), g.output(0), g.output_grad(0));
+    if g.holds_floats(y) {
+        g.input_grad(0, |e| if e.float_type(x) == e.float_type(dy) { dy } else { e.cast(dy, e.float_type(x)) });
     }
 }
 
@@ -149,14 +149,24 @@ pub(super) fn div(g: &mut Vjp) {
     summed(g, 1, |e| e.neg(e.div(e.mul(dy, y), b)));
 }
 
-/// Y = Aᴮ;  dA = dY B Aᴮ⁻¹, dB = dY Y ln A
+/// Y = Aᴮ;  dA = dY B Aᴮ⁻¹, 0 where B = 0;  dB = dY Y ln A, 0 where A = 0
 pub(super) fn pow(g: &mut Vjp) {
     let (a, b, y, dy) = (g.input(0), g.input(1), g.output(0), g.output_grad(0));
     summed(g, 0, |e| {
-        let less = e.sub(b, e.scalar(1.0));
+        let less = e.sub(b, one_minus(e, is_zero(e, b))); // B − 1, but 0 where B is: 0 · 0⁻¹ would be NaN.
         e.mul(dy, e.mul(b, e.node("Pow", &[a, less], Attributes::none())))
     });
-    summed(g, 1, |e| e.mul(dy, e.mul(y, e.node("Log", &[a], Attributes::none()))));
+    summed(g, 1, |e| {
+        let base = e.add(a, is_zero(e, a)); // ln 1 = 0 in place of ln 0
+        e.mul(dy, e.mul(y, e.node("Log", &[base], Attributes::none())))
+    });
+}
+
+/// Y = A − B ⌊A / B⌋;  dA = dY, dB = −dY ⌊A / B⌋
+pub(super) fn modulo(g: &mut Vjp) {
+    let (a, b, dy) = (g.input(0), g.input(1), g.output_grad(0));
+    summed(g, 0, |_| dy);
+    summed(g, 1, |e| e.neg(e.mul(dy, e.node("Floor", &[e.div(a, b)], Attributes::none()))));
 }
 
 /// Y = min(A, B);  each gets dY where it is the smaller, half where both are equal
@@ -182,8 +192,8 @@ fn share(g: &mut Vjp, wins: &'static str) {
 /// Y = A where C, else B;  dA = dY [C], dB = dY [not C]
 pub(super) fn choose(g: &mut Vjp) {
     let (condition, dy) = (g.input(0), g.output_grad(0));
-    summed(g, 1, |e| e.mul(dy, e.cast(condition, DataType::F32)));
-    summed(g, 2, |e| e.mul(dy, one_minus(e, e.cast(condition, DataType::F32))));
+    summed(g, 1, |e| e.mul(dy, e.cast(condition, e.float_type(dy))));
+    summed(g, 2, |e| e.mul(dy, one_minus(e, e.cast(condition, e.float_type(dy)))));
 }
 
 /// The gradient of an operand, summed over the axes along which it was broadcast.
@@ -193,14 +203,15 @@ fn summed<'a, 'g>(g: &mut Vjp<'a, 'g>, i: usize, gradient: impl FnOnce(&'a Emit<
 }
 
 fn one_minus(e: &Emit, a: Tensor) -> Tensor {
-    e.sub(e.constant(Constant::scalar(1.0)), a)
+    e.sub(e.number_like(a, 1.0), a)
+}
+
+/// [a = 0]
+fn is_zero(e: &Emit, a: Tensor) -> Tensor {
+    e.mask("Equal", a, e.number_like(a, 0.0))
 }
 
 /// [0 < a < 1]
 fn inside_unit(e: &Emit, a: Tensor) -> Tensor {
-    e.mul(e.positive(a), e.mask("Less", a, e.scalar(1.0)))
-}
-
-fn dtype(e: &Emit, t: Tensor) -> DataType {
-    e.graph().tensor(t).dtype.unwrap_or(DataType::F32)
+    e.mul(e.positive(a), e.mask("Less", a, e.number_like(a, 1.0)))
 }

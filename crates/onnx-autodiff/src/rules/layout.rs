@@ -23,13 +23,14 @@ pub(super) fn transpose(g: &mut Vjp) {
 /// dXᵢ = the part of dY that came from Xᵢ
 pub(super) fn concat(g: &mut Vjp) {
     let (axis, dy) = (g.attributes().int("axis") as usize, g.output_grad(0));
-    let mut start = 0;
+    let mut start = Some(0);
     for i in 0..g.inputs() {
-        let Some(extent) = g.shape(g.input(i))[axis].known() else {
-            return g.refuse(i, "it joins along the batch");
-        };
-        g.input_grad(i, |e| e.slice(dy, axis, start, 1, extent));
-        start += extent;
+        let extent = g.shape(g.input(i))[axis].known();
+        match start.zip(extent) {
+            Some((start, extent)) => g.input_grad(i, |e| e.slice(dy, axis, start, 1, extent)),
+            None => g.refuse(i, "it joins along the batch"),
+        }
+        start = start.zip(extent).map(|(start, extent)| start + extent);
     }
 }
 
@@ -54,7 +55,7 @@ pub(super) fn slice(g: &mut Vjp) {
                 dx = e.slice(dx, axis, counts[i] - 1, -1, counts[i]);
             }
             let window = Window { kernel: 1, stride: step, dilation: 1, pads: (-first, 0) };
-            dx = place(e, &[dx], window, axis, shape[axis].known().unwrap_or(0));
+            dx = place(e, &[dx], window, axis, known(shape[axis]));
         }
         dx
     });
@@ -63,12 +64,15 @@ pub(super) fn slice(g: &mut Vjp) {
 /// dX = dY without the padding; padding that repeats cells adds to the cells it repeats
 pub(super) fn pad(g: &mut Vjp) {
     let (shape, dy, a) = (g.shape(g.input(0)), g.output_grad(0), g.attributes());
-    let (pads, mode) = (a.ints("pads"), a.text("mode"));
+    let (mode, (begins, ends)) = (a.text("mode"), a.ints("pads").split_at(shape.len()));
+    let padded: Vec<usize> = (0..shape.len()).filter(|i| (begins[*i], ends[*i]) != (0, 0)).collect();
+    if padded.iter().any(|i| shape[*i].is_symbolic()) {
+        return g.refuse(0, "it pads the batch");
+    }
     g.input_grad(0, |e| {
         let mut dx = dy;
-        for (axis, dim) in shape.iter().enumerate() {
-            let (begin, end) = (pads[axis], pads[shape.len() + axis]);
-            let Some(extent) = dim.known().filter(|_| begin != 0 || end != 0) else { continue };
+        for axis in padded {
+            let (begin, end, extent) = (begins[axis], ends[axis], known(shape[axis]));
             dx = match mode {
                 "constant" => fit(e, dx, axis, begin, extent),
                 _ => {
@@ -79,6 +83,11 @@ pub(super) fn pad(g: &mut Vjp) {
         }
         dx
     });
+}
+
+/// A size that is known: the node's inference asked for it.
+fn known(dim: Dim) -> i64 {
+    dim.known().unwrap_or(0)
 }
 
 /// Which cell of an axis stands at place `i`, inside or beyond it.

@@ -11,7 +11,7 @@ pub(super) fn batch_normalization(g: &mut Vjp) {
     let epsilon = g.attributes().float("epsilon");
     let rank = g.shape(dy).len();
     g.input_grad(0, |e| {
-        let factor = e.div(scale, e.sqrt(e.add(var, e.scalar(epsilon))));
+        let factor = e.div(scale, e.sqrt(e.add(var, e.number_like(var, epsilon))));
         let channels = e.shape(factor)[0];
         let mut shape = vec![Dim::new(1); rank - 1];
         shape[0] = channels;
@@ -30,7 +30,7 @@ pub(super) fn lrn(g: &mut Vjp) {
     let (before, after) = lrn_window(a.int("size"));
     g.input_grad(0, |e| {
         let mean = channel_window_mean(e, e.mul(x, x), before, after);
-        let d = e.add(e.scale(mean, alpha), e.scalar(bias));
+        let d = e.add(e.scale(mean, alpha), e.number_like(x, bias));
         let own = e.mul(dy, e.pow(d, -beta));
         let through = e.mul(e.mul(dy, x), e.pow(d, -beta - 1.0));
         // Transposed, the window looks the other way.

@@ -31,25 +31,26 @@ pub(super) fn place(e: &Emit, pieces: &[Tensor], w: Window, axis: usize, extent:
         let phase = &mut phases[(offset % w.stride) as usize];
         *phase = Some(phase.map_or(shifted, |sum| e.add(sum, shifted)));
     }
-    let mut one_phase = shape.clone();
-    one_phase[axis] = Dim::new(length);
-    let zeros = || e.expand(e.constant(Constant::scalar(0.0)), one_phase.clone());
-    let phases: Vec<Tensor> = phases.into_iter().map(|p| p.unwrap_or_else(zeros)).collect();
     fit(e, interleave(e, &phases, axis), axis, w.pads.0, extent)
 }
 
-/// a₀ b₀ a₁ b₁ … along an axis, from tensors a, b, … of one shape.
-fn interleave(e: &Emit, parts: &[Tensor], axis: usize) -> Tensor {
-    if let [one] = parts {
-        return *one;
+/// a₀ b₀ a₁ b₁ … along an axis, from tensors a, b, … of one shape; zeros for those that are missing, never the first.
+fn interleave(e: &Emit, parts: &[Option<Tensor>], axis: usize) -> Tensor {
+    let present: Vec<Tensor> = parts.iter().copied().flatten().collect();
+    let (first, count) = (present[0], parts.len() as i64);
+    if count == 1 {
+        return first;
     }
-    let shape = e.shape(parts[0]);
-    let mut split = shape.clone();
-    split.insert(axis + 1, Dim::new(1));
-    let columns: Vec<Tensor> = parts.iter().map(|p| e.reshape(*p, split.clone())).collect();
-    let mut joined = shape;
-    joined[axis] = joined[axis].mul(Dim::from(parts.len())).unwrap_or(joined[axis]);
-    e.reshape(e.concat(&columns, axis + 1), joined)
+    let mut joined = e.shape(first);
+    let mut column = joined.clone();
+    column.insert(axis + 1, Dim::new(1)); // [.., length, 1, ..]
+    joined[axis] = joined[axis].mul(Dim::new(count)).unwrap_or(joined[axis]);
+    let zeros = (present.len() < parts.len()).then(|| e.expand(e.number_like(first, 0.0), column.clone()));
+    let filled = parts.iter().rposition(Option::is_some).map_or(0, |last| last + 1);
+    let columns: Vec<Tensor> =
+        parts[..filled].iter().filter_map(|p| p.map(|p| e.reshape(p, column.clone())).or(zeros)).collect();
+    let rows = fit(e, e.concat(&columns, axis + 1), axis + 1, 0, count); // [.., length, count, ..]
+    e.reshape(rows, joined)
 }
 
 /// Transpose of gathering along an axis: the elements of `dy` (`m` on that axis) are added to the places that
@@ -59,7 +60,8 @@ pub(super) fn scatter(e: &Emit, dy: Tensor, axis: usize, indices: Tensor, extent
     let places: Vec<i64> = (0..extent).collect();
     let places = e.constant(Constant::i64s(&[places.len(), 1], &places));
     let count = e.shape(dy).get(axis).copied().unwrap_or(Dim::new(1));
-    let one_hot = e.mask("Equal", places, e.reshape(indices, vec![Dim::new(1), count])); // [extent, m]
+    let taken = e.compare("Equal", places, e.reshape(indices, vec![Dim::new(1), count]));
+    let one_hot = e.cast(taken, e.float_type(dy)); // [extent, m]
     let mut last: Vec<i64> = (0..rank as i64).collect();
     last.swap(axis, rank - 1);
     let columns = e.transpose(dy, &last); // [.., m]

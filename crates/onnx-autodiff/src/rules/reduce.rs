@@ -18,7 +18,7 @@ pub(super) fn mean(g: &mut Vjp) {
     let counts: Option<Vec<i64>> = axes.iter().map(|a| shape[*a as usize].known()).collect();
     let Some(counts) = counts else { return g.refuse(0, "the mean runs over the batch") };
     let n: i64 = counts.iter().product();
-    g.input_grad(0, |e| e.expand(e.scale(e.reshape(dy, kept), 1.0 / n as f32), shape));
+    g.input_grad(0, |e| e.expand(e.scale(e.reshape(dy, kept), 1.0 / n as f64), shape));
 }
 
 /// Y = largest (smallest) X over axes;  dX = dY shared equally among the elements that equal Y

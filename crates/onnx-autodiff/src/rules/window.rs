@@ -11,69 +11,64 @@ use crate::vjp::Vjp;
 /// dX = dY * Wᵀ: at stride 1 a convolution with the kernel flipped and its channels exchanged within each group, padded
 /// by d(k − 1) − p; else the transposed convolution with `output_padding = (H + p − d(k − 1) − 1) mod stride`.
 pub(super) fn conv(g: &mut Vjp) {
-    let (x, w, dy, a) = (g.input(0), g.input(1), g.output_grad(0), g.attributes());
-    let (shape, windows) = (g.shape(x), Window::all(a));
-    if windows.iter().all(|w| w.stride == 1) {
-        g.input_grad(0, |e| full_convolution(e, dy, w, &windows, a.int("group"), &shape));
-    } else {
-        let rest = |(w, dim): (&Window, &Dim)| {
-            (dim.known().unwrap_or(0) + w.pads.0 + w.pads.1 - w.span()).rem_euclid(w.stride)
-        };
-        let more: Vec<i64> = windows.iter().zip(&shape[2..]).map(rest).collect();
-        g.input_grad(0, |e| e.node("ConvTranspose", &[dy, w], a.clone().with("output_padding", more)));
+    let (w, dy, a) = (g.input(1), g.output_grad(0), g.attributes());
+    let (shape_w, windows) = (g.shape(w), Window::all(a));
+    let (extents, out) = (known(&g.shape(g.input(0))[2..]), known(&g.shape(dy)[2..]));
+    g.input_grad(0, |e| match windows.iter().all(|w| w.stride == 1) {
+        true => full_convolution(e, dy, &out, exchanged(e, w, &shape_w, a.int("group")), &windows, a.int("group")),
+        false => {
+            let rest = |(w, extent): (&Window, &i64)| (extent + w.pads.0 + w.pads.1 - w.span()).rem_euclid(w.stride);
+            let more: Vec<i64> = windows.iter().zip(&extents).map(rest).collect();
+            e.node("ConvTranspose", &[dy, w], a.clone().with("output_padding", more))
+        }
+    });
+    refuse_weights(g);
+}
+
+/// dY, `out` cells on each spatial axis, convolved with the flipped kernel wherever the two overlap.
+fn full_convolution(e: &Emit, dy: Tensor, out: &[i64], kernel: Tensor, windows: &[Window], group: i64) -> Tensor {
+    let (mut dy, mut kernel, mut pads) = (dy, kernel, vec![0; 2 * windows.len()]);
+    for (i, w) in windows.iter().enumerate() {
+        let (axis, reach) = (i + 2, w.span() - 1);
+        let (begin, end) = (reach - w.pads.0, reach - w.pads.1);
+        (pads[i], pads[windows.len() + i]) = (begin.max(0), end.max(0));
+        // Padded by more than the kernel reaches, the outermost outputs saw nothing of X.
+        dy = fit(e, dy, axis, -begin.min(0), out[i] + begin.min(0) + end.min(0));
+        kernel = if w.kernel == 1 { kernel } else { e.slice(kernel, axis, w.kernel - 1, -1, w.kernel) };
     }
+    let each = |of: fn(&Window) -> i64| -> Vec<i64> { windows.iter().map(of).collect() };
+    let attributes = Attributes::none()
+        .with("kernel_shape", each(|w| w.kernel))
+        .with("strides", each(|_| 1))
+        .with("dilations", each(|w| w.dilation))
+        .with("pads", pads)
+        .with("group", group);
+    e.node("Conv", &[dy, kernel], attributes)
+}
+
+/// W [g·o, c, …] -> [g·c, o, …]: in each group, the channels that it makes and those that it reads change places.
+fn exchanged(e: &Emit, w: Tensor, shape: &[Dim], group: i64) -> Tensor {
+    let swapped = |axis: usize, rank: usize| {
+        let mut perm: Vec<i64> = (0..rank as i64).collect();
+        perm.swap(axis, axis + 1);
+        perm
+    };
+    let (made, read, kernel) = (known(shape)[0] / group, known(shape)[1], &shape[2..]);
+    match (group, made, read) {
+        (_, 1, 1) => w, // Depthwise.
+        (1, ..) => e.transpose(w, &swapped(0, shape.len())),
+        _ => {
+            let by_group = e.reshape(w, [&[group, made, read].map(Dim::new), kernel].concat());
+            let exchanged = e.transpose(by_group, &swapped(1, shape.len() + 1));
+            e.reshape(exchanged, [&[group * read, made].map(Dim::new), kernel].concat())
+        }
+    }
+}
+
+fn refuse_weights(g: &mut Vjp) {
     g.refuse(1, "its weights are computed by the network");
     if g.inputs() == 3 {
         g.refuse(2, "its bias is computed by the network");
-    }
-}
-
-fn full_convolution(e: &Emit, dy: Tensor, w: Tensor, windows: &[Window], group: i64, shape: &Shape) -> Tensor {
-    let mut kernel = exchanged(e, w, group);
-    let mut dy = dy;
-    let (mut begins, mut ends) = (Vec::new(), Vec::new());
-    for (i, w) in windows.iter().enumerate() {
-        let axis = i + 2;
-        kernel = if w.kernel > 1 { e.slice(kernel, axis, w.kernel - 1, -1, w.kernel) } else { kernel };
-        let (begin, end) = (w.span() - 1 - w.pads.0, w.span() - 1 - w.pads.1);
-        // More padding than the kernel reaches: the outermost outputs saw nothing.
-        let crop = (begin.min(0), end.min(0));
-        let extent = e.shape(dy)[axis].known().unwrap_or(0);
-        dy = if crop == (0, 0) { dy } else { fit(e, dy, axis, -crop.0, extent + crop.0 + crop.1) };
-        begins.push(begin.max(0));
-        ends.push(end.max(0));
-    }
-    begins.append(&mut ends);
-    let attributes = Attributes::none()
-        .with("kernel_shape", windows.iter().map(|w| w.kernel).collect::<Vec<i64>>())
-        .with("strides", vec![1; windows.len()])
-        .with("dilations", windows.iter().map(|w| w.dilation).collect::<Vec<i64>>())
-        .with("pads", begins)
-        .with("group", group);
-    let dx = e.node("Conv", &[dy, kernel], attributes);
-    debug_assert!(e.shape(dx).is_empty() || &e.shape(dx) == shape);
-    dx
-}
-
-/// W [O, C/g, …] -> [C, O/g, …], channels exchanged within each group.
-fn exchanged(e: &Emit, w: Tensor, group: i64) -> Tensor {
-    let shape = e.shape(w);
-    let per_group = shape[0].div(Dim::new(group)).unwrap_or(shape[0]);
-    let one = Dim::new(1);
-    if per_group == one && shape[1] == one {
-        return w; // Depthwise: nothing to exchange.
-    }
-    let grouped = [&[Dim::new(group), per_group], &shape[1..]].concat();
-    let mut perm: Vec<i64> = (0..grouped.len() as i64).collect();
-    perm.swap(1, 2);
-    let channels = shape[1].mul(Dim::new(group)).unwrap_or(shape[1]);
-    let back = [&[channels, per_group], &shape[2..]].concat();
-    match group {
-        1 => e.transpose(
-            w,
-            &(0..shape.len() as i64).map(|i| [1, 0].get(i as usize).copied().unwrap_or(i)).collect::<Vec<_>>(),
-        ),
-        _ => e.reshape(e.transpose(e.reshape(w, grouped), &perm), back),
     }
 }
 
@@ -82,15 +77,15 @@ fn exchanged(e: &Emit, w: Tensor, group: i64) -> Tensor {
 /// dX = W * dY, the convolution that it transposes
 pub(super) fn conv_transpose(g: &mut Vjp) {
     let (w, dy, a) = (g.input(1), g.output_grad(0), g.attributes());
-    let mut attributes = Attributes::none();
-    for name in ["kernel_shape", "strides", "dilations", "pads"] {
-        attributes = attributes.with(name, a.ints(name).to_vec());
-    }
-    g.input_grad(0, |e| e.node("Conv", &[dy, w], attributes.with("group", a.int("group"))));
-    g.refuse(1, "its weights are computed by the network");
-    if g.inputs() == 3 {
-        g.refuse(2, "its bias is computed by the network");
-    }
+    let extents = known(&g.shape(g.input(0))[2..]);
+    let lists = ["kernel_shape", "strides", "dilations", "pads"];
+    let attributes = lists.iter().fold(Attributes::none(), |made, name| made.with(name, a.ints(name).to_vec()));
+    g.input_grad(0, |e| {
+        let dx = e.node("Conv", &[dy, w], attributes.with("group", a.int("group")));
+        // An `output_padding` of the stride or more gives room for windows that X did not make.
+        extents.iter().enumerate().fold(dx, |dx, (i, extent)| e.slice(dx, i + 2, 0, 1, *extent))
+    });
+    refuse_weights(g);
 }
 
 /// Y = largest X in each window;  dX = dY at the first maximum of the window, in row-major order; overlapping windows add
@@ -114,7 +109,7 @@ pub(super) fn max_pool(g: &mut Vjp) {
             let holds = e.mask("Equal", taken, y);
             let first = open.map_or(holds, |open| e.mul(open, holds));
             open = Some(match open {
-                None => e.sub(e.scalar(1.0), holds),
+                None => e.sub(e.number_like(x, 1.0), holds),
                 Some(open) => e.sub(open, first),
             });
             e.mul(dy, first)
@@ -169,7 +164,7 @@ pub(super) fn average_pool(g: &mut Vjp) {
             let share = shares(w, extents[i], out[i], counted);
             let mut broadcast = vec![1; shape.len() - axis];
             broadcast[0] = share.len();
-            dx = e.mul(dx, e.constant(Constant::f32s(&broadcast, &share)));
+            dx = e.mul(dx, e.constants_like(dx, &broadcast, &share));
             dx = if out[i] == 1 && w.pads == (0, 0) && w.span() == w.kernel && w.kernel == extents[i] {
                 let mut whole = e.shape(dx);
                 whole[axis] = shape[axis];
@@ -184,20 +179,20 @@ pub(super) fn average_pool(g: &mut Vjp) {
 
 /// 1 / (cells that count) of each window along one axis; a window's count is the product over its axes. Cells beyond the
 /// padding, where `ceil_mode` lets a window run over, never count.
-fn shares(w: Window, extent: i64, out: i64, padding_counts: bool) -> Vec<f32> {
+fn shares(w: Window, extent: i64, out: i64, padding_counts: bool) -> Vec<f64> {
     let counts = |o: i64| {
         let cells = (0..w.kernel).map(|t| o * w.stride + t * w.dilation - w.pads.0);
         let inside = if padding_counts { -w.pads.0..extent + w.pads.1 } else { 0..extent };
         cells.filter(|c| inside.contains(c)).count()
     };
-    (0..out).map(|o| 1.0 / counts(o).max(1) as f32).collect()
+    (0..out).map(|o| 1.0 / counts(o).max(1) as f64).collect()
 }
 
 /// Y = mean of X over all n cells;  dX = dY / n everywhere
 pub(super) fn global_average_pool(g: &mut Vjp) {
     let (shape, dy) = (g.shape(g.input(0)), g.output_grad(0));
     let n: i64 = known(&shape[2..]).iter().product();
-    g.input_grad(0, |e| e.expand(e.scale(dy, 1.0 / n as f32), shape));
+    g.input_grad(0, |e| e.expand(e.scale(dy, 1.0 / n as f64), shape));
 }
 
 /// Y = largest X of all cells;  dX = dY at the first maximum in row-major order
@@ -211,7 +206,7 @@ pub(super) fn global_max_pool(g: &mut Vjp) {
         let first = e.node("ArgMax", &[e.reshape(x, flat)], attributes); // [N, C, 1]
         let places: Vec<i64> = (0..cells).collect();
         let places = e.constant(Constant::i64s(&[places.len()], &places));
-        let one_hot = e.mask("Equal", first, places); // [N, C, cells]
+        let one_hot = e.cast(e.compare("Equal", first, places), e.float_type(dy)); // [N, C, cells]
         let dy = e.reshape(dy, vec![shape[0], shape[1], Dim::new(1)]);
         e.reshape(e.mul(one_hot, dy), shape)
     });

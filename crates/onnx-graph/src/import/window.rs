@@ -4,7 +4,7 @@ use super::file_node::{FileNode, Refusal, Settle, one};
 use crate::attributes::Attributes;
 use crate::dim::Dim;
 use crate::graph::Tensor;
-use crate::ops::Window;
+use crate::ops::{Window, pool_extent, possible_windows};
 
 pub(super) const OPERATORS: &[(&str, Settle)] = &[
     ("Conv", conv),
@@ -95,9 +95,17 @@ fn conv_transpose(n: &FileNode) -> Settled {
     one(n.e.nodes("ConvTranspose", &inputs[..given], attributes)[0])
 }
 
+/// `ceil_mode` stays where it makes a window more. Where the window would be dropped again, engines and opsets differ.
 fn pool(n: &FileNode) -> Result<Attributes, Refusal> {
     let kernel = n.ints("kernel_shape").ok_or("its attribute `kernel_shape` is missing")?;
-    Ok(windows(n, kernel, &spatial(n)?)?.with("ceil_mode", n.int_or("ceil_mode", 0) != 0))
+    let extents = spatial(n)?;
+    let attributes = windows(n, kernel, &extents)?;
+    let sane = possible_windows(&attributes, extents.len())?;
+    let more = |(w, extent): (Window, &Dim)| {
+        extent.known().is_none_or(|extent| pool_extent(w, extent, true) != pool_extent(w, extent, false))
+    };
+    let ceil = n.int_or("ceil_mode", 0) != 0 && sane.into_iter().zip(&extents).any(more);
+    Ok(attributes.with("ceil_mode", ceil))
 }
 
 fn max_pool(n: &FileNode) -> Settled {

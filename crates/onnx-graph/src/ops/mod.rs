@@ -11,6 +11,7 @@ mod normalise;
 mod reduce;
 mod window;
 
+pub(crate) use window::possible_windows;
 pub use window::{Window, pool_extent};
 
 use crate::attributes::Attributes;

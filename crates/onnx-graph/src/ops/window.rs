@@ -58,7 +58,8 @@ impl Window {
     }
 }
 
-fn windows(attributes: &Attributes, spatial: usize) -> Result<Vec<Window>, Misfit> {
+/// The windows of a node over `spatial` axes, each of a possible size.
+pub(crate) fn possible_windows(attributes: &Attributes, spatial: usize) -> Result<Vec<Window>, Misfit> {
     const MOST: i64 = 1 << 24;
     let lists = ["kernel_shape", "strides", "dilations", "pads"];
     let lengths: Vec<usize> = lists.iter().map(|name| attributes.ints(name).len()).collect();
@@ -102,7 +103,7 @@ fn slide(shape: &[Dim], windows: &[Window], ceil: bool) -> Result<Vec<Dim>, Misf
 
 fn conv(inputs: &Inputs, attributes: &Attributes) -> Result<Vec<Signature>, Misfit> {
     let (x, w) = (inputs.rank(0, 3)?, inputs.rank(1, 3)?);
-    let windows = windows(attributes, x.len() - 2)?;
+    let windows = possible_windows(attributes, x.len() - 2)?;
     let group = attributes.int("group");
     let kernel: Vec<Dim> = windows.iter().map(|w| Dim::new(w.kernel)).collect();
     let channels = w[1].mul(Dim::new(group));
@@ -124,7 +125,7 @@ fn check_bias(inputs: &Inputs, filters: Dim) -> Result<(), Misfit> {
 
 fn conv_transpose(inputs: &Inputs, attributes: &Attributes) -> Result<Vec<Signature>, Misfit> {
     let (x, w) = (inputs.rank(0, 3)?, inputs.rank(1, 3)?);
-    let windows = windows(attributes, x.len() - 2)?;
+    let windows = possible_windows(attributes, x.len() - 2)?;
     let (group, more) = (attributes.int("group"), attributes.ints("output_padding"));
     let divides = group > 0 && size(x[1], "the number of channels")? % group == 0;
     let kernel: Vec<Dim> = windows.iter().map(|w| Dim::new(w.kernel)).collect();
@@ -149,7 +150,7 @@ fn conv_transpose(inputs: &Inputs, attributes: &Attributes) -> Result<Vec<Signat
 
 fn pool(inputs: &Inputs, attributes: &Attributes) -> Result<Vec<Signature>, Misfit> {
     let x = inputs.rank(0, 3)?;
-    let windows = windows(attributes, x.len() - 2)?;
+    let windows = possible_windows(attributes, x.len() - 2)?;
     let shape = [&x[..2], slide(x, &windows, attributes.flag("ceil_mode"))?.as_slice()].concat();
     Ok(vec![Signature::new(inputs.dtype(0), shape)])
 }

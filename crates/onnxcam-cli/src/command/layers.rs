@@ -20,18 +20,18 @@ pub struct Arguments {
     /// The classifier, an ONNX file; without it the default model
     #[arg(value_name = "MODEL", conflicts_with = "model")]
     file: Option<PathBuf>,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     model: ModelOptions,
     #[command(flatten)]
     cache: CacheOptions,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let path = arguments.model.path(arguments.file.as_ref(), &arguments.cache)?;
-    let layers = Layers::of(&Model::open(&path)?, &arguments.model.plan(None))?;
+    let layers = Layers::of(Model::open(&path)?.file(), &arguments.model.plan(None))?;
     layers.notes.iter().for_each(|text| note(text));
     match arguments.json {
         true => println!("{}", to_json(&path, &layers)),
@@ -47,7 +47,7 @@ fn print(layers: &Layers) {
         let mark = if c.automatic { "*" } else { "" };
         [mark.to_owned(), printable(&c.layer.name), printable(&c.layer.module), c.op.clone(), show_shape(&c.shape)]
     };
-    print_table(header, &[Align::Left; 5], layers.candidates.iter().map(row));
+    print_table(Some(header), &[Align::Left; 5], layers.candidates.iter().map(row));
     match &layers.refusal {
         None => println!("* is taken when no --layer is named"),
         Some(refusal) => println!("none is taken unless --layer names it: {refusal}"),

@@ -24,7 +24,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         (None, true) => println!("{}", METHODS.iter().map(|m| to_json(*m)).collect::<Value>()),
         (None, false) => {
             let rows = METHODS.iter().map(|m| [m.name(), m.variant(), first_line(*m)].map(str::to_owned));
-            print_table(["method", "variant", ""], &[Align::Left; 3], rows);
+            print_table(Some(["method", "variant", ""]), &[Align::Left; 3], rows);
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -14,6 +14,7 @@ mod search;
 mod threads;
 mod value;
 
+use std::cell::Cell;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -82,6 +83,17 @@ impl Source<'_> {
     }
 }
 
+thread_local! {
+    static GUARDED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether a panic on this thread would come back as an [`EngineError`], so that a panic hook need not print it.
+///
+/// That is so on rten's own threads, and on any other while it is in an engine.
+pub fn panics_become_errors() -> bool {
+    GUARDED.get() || std::thread::current().name().is_some_and(|name| name.starts_with("rten-"))
+}
+
 /// Engines are other people's code fed with other people's files: a panic in there becomes an error here. This is the
 /// only place where panics are caught. Sessions stay usable as far as the engine's own locks allow; a poisoned one
 /// panics again and ends here again.
@@ -90,9 +102,34 @@ fn guard<T>(
     doing: impl FnOnce() -> String,
     work: impl FnOnce() -> Result<T, EngineError>,
 ) -> Result<T, EngineError> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+    let outer = GUARDED.replace(true);
+    let outcome = catch_unwind(AssertUnwindSafe(work));
+    GUARDED.set(outer);
+    outcome.unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().map(String::as_str);
         let message = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message").to_owned();
         Err(EngineError::Panicked { engine, doing: doing(), message })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_in_an_engine_becomes_an_error() {
+        let work = || -> Result<(), EngineError> {
+            assert!(panics_become_errors());
+            panic!("the kernel of {}", "Conv");
+        };
+        let message = guard("rten", || "running the model".to_owned(), work).unwrap_err().to_string();
+        assert!(message.starts_with("rten crashed while running the model: the kernel of Conv\nhint: "), "{message}");
+        assert!(!panics_become_errors());
+        std::thread::Builder::new()
+            .name("rten-3".to_owned())
+            .spawn(|| assert!(panics_become_errors()))
+            .unwrap()
+            .join()
+            .unwrap();
+    }
 }

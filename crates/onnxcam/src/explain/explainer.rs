@@ -51,6 +51,8 @@ pub struct Explainer {
     session: Box<dyn Session>,
     batch: usize,
     input: String,
+    /// Whether the network takes whole numbers.
+    integer: bool,
     outputs: Vec<String>,
     expected: Vec<i64>,
     classes: usize,
@@ -103,6 +105,7 @@ impl Explainer {
             session,
             batch,
             input: plan.graph.tensor(plan.input).name.to_string(),
+            integer: plan.graph.tensor(plan.input).dtype.is_some_and(|d| !d.is_float()),
             outputs,
             expected: shape.iter().map(|d| d.at(batch)).collect(),
             classes: plan.head.classes,
@@ -122,7 +125,8 @@ impl Explainer {
     pub fn run(&mut self, pictures: &ArrayD<f32>, targets: &[i64]) -> Result<Vec<Explained>, RunError> {
         let count = self.check(pictures, targets)?;
         let rows: Vec<usize> = (0..self.batch).map(|i| i.min(count - 1)).collect();
-        let input = Value::from(pictures.select(Axis(0), &rows));
+        let input = pictures.select(Axis(0), &rows);
+        let input = if self.integer { Value::from(input.mapv(|v| v.round() as i64)) } else { Value::from(input) };
         let target = Value::from(Array1::from_iter(rows.iter().map(|i| targets[*i])));
         let names: Vec<&str> = self.outputs.iter().map(String::as_str).collect();
         let answers = self.session.run(&[(&self.input, &input), (TARGET, &target)], &names)?;

@@ -5,7 +5,7 @@ use onnx_graph::{Constant, Emit, EmitError, Graph, Node, Tensor, lower, rewrite}
 /// The graph that computes `outputs`, with
 /// - BatchNormalization folded into the convolution before it, in f64, where nobody else reads that convolution;
 /// - LRN lowered where the engine lacks it.
-pub(super) fn legal(graph: &Graph, outputs: &[Tensor], lacks: &[&str]) -> Result<(Graph, Vec<Tensor>), EmitError> {
+pub(crate) fn legal(graph: &Graph, outputs: &[Tensor], lacks: &[&str]) -> Result<(Graph, Vec<Tensor>), EmitError> {
     let readers = graph.consumers();
     rewrite(graph, outputs, |e, node, inputs| match &*node.op {
         _ if node.carried.is_some() => None,

@@ -22,7 +22,7 @@ use crate::picture::Placement;
 pub use colormap::Colormap;
 pub use error::HeatmapError;
 pub use file::replace_file;
-pub use npy::{read_npy, write_npy};
+pub use npy::{NpyReader, read_npy, write_npy};
 pub use panel::{PanelColumn, panel};
 pub use placed::Placed;
 pub use png::{read_png_text, write_png};

@@ -3,9 +3,14 @@
 //! The format is six bytes of magic, a version, the length of a header, the header (a Python dictionary), and
 //! the numbers (NumPy enhancement proposal 1).
 
-use std::{io::Read, path::Path};
+use std::{
+    fs::File,
+    io::{Read, Seek, SeekFrom},
+    ops::Range,
+    path::{Path, PathBuf},
+};
 
-use ndarray::{Array2, ArrayD, IxDyn, ShapeBuilder};
+use ndarray::{Array2, ArrayD, Axis, IxDyn, ShapeBuilder};
 
 use super::{HeatmapError, file, replace_file};
 
@@ -38,58 +43,126 @@ pub fn write_npy(path: &Path, array: &Array2<f32>) -> Result<(), HeatmapError> {
 /// Reads a float32 array of any rank; Fortran order is turned round, so that the axes are the file's.
 ///
 /// # Errors
-/// [`HeatmapError::Read`] where the file cannot be read, [`HeatmapError::NotNpy`] where it is none,
-/// [`HeatmapError::NpyType`] for other numbers, [`HeatmapError::NpyLength`] where the header lies. Nothing is
-/// allocated before the header agrees with the file's length.
+/// As [`NpyReader::open`] and [`NpyReader::rows`].
 pub fn read_npy(path: &Path) -> Result<ArrayD<f32>, HeatmapError> {
-    let (mut file, length) = file::open(path)?;
-    let failed = |source| HeatmapError::Read { path: path.to_owned(), source };
-    let not_npy = |detail: &str| HeatmapError::NotNpy { path: path.to_owned(), detail: detail.to_owned() };
+    NpyReader::open(path)?.all()
+}
 
-    let mut start = [0; 8];
-    if length < 12 {
-        return Err(not_npy("it is too short"));
-    }
-    file.read_exact(&mut start).map_err(failed)?;
-    if !start.starts_with(MAGIC) {
-        return Err(not_npy("it does not begin with NumPy's signature"));
-    }
-    let (header_length, before) = match start[6] {
-        1 => {
-            let mut bytes = [0; 2];
-            file.read_exact(&mut bytes).map_err(failed)?;
-            (u32::from(u16::from_le_bytes(bytes)), 10)
+/// A float32 array in a file, read a few rows at a time.
+#[derive(Debug)]
+pub struct NpyReader {
+    file: File,
+    path: PathBuf,
+    shape: Vec<usize>,
+    fortran_order: bool,
+    /// Where the numbers begin.
+    start: u64,
+    /// Everything, where the first axis is not the slowest.
+    turned: Option<ArrayD<f32>>,
+}
+
+impl NpyReader {
+    /// Opens a file and reads its header.
+    ///
+    /// # Errors
+    /// [`HeatmapError::Read`] where the file cannot be read, [`HeatmapError::NotNpy`] where it is none,
+    /// [`HeatmapError::NpyType`] for other numbers, [`HeatmapError::NpyLength`] where the header lies. Nothing is
+    /// allocated before the header agrees with the file's length.
+    pub fn open(path: &Path) -> Result<NpyReader, HeatmapError> {
+        let (mut file, length) = file::open(path)?;
+        let failed = |source| HeatmapError::Read { path: path.to_owned(), source };
+        let not_npy = |detail: &str| HeatmapError::NotNpy { path: path.to_owned(), detail: detail.to_owned() };
+
+        let mut first = [0; 8];
+        if length < 12 {
+            return Err(not_npy("it is too short"));
         }
-        2 | 3 => {
-            let mut bytes = [0; 4];
-            file.read_exact(&mut bytes).map_err(failed)?;
-            (u32::from_le_bytes(bytes), 12)
+        file.read_exact(&mut first).map_err(failed)?;
+        if !first.starts_with(MAGIC) {
+            return Err(not_npy("it does not begin with NumPy's signature"));
         }
-        _ => return Err(not_npy("its version is none of 1, 2 and 3")),
-    };
-    if header_length > MAX_HEADER || before + u64::from(header_length) > length {
-        return Err(not_npy("its header is too long"));
-    }
-    let mut header = vec![0; header_length as usize];
-    file.read_exact(&mut header).map_err(failed)?;
-    let header = String::from_utf8(header).map_err(|_| not_npy("its header is not text"))?;
-    let header = Header::parse(&header).ok_or_else(|| not_npy("its header cannot be understood"))?;
-    if header.descr != "'<f4'" {
-        return Err(HeatmapError::NpyType { path: path.to_owned(), found: printable(&header.descr) });
+        let (header_length, before) = match first[6] {
+            1 => {
+                let mut bytes = [0; 2];
+                file.read_exact(&mut bytes).map_err(failed)?;
+                (u32::from(u16::from_le_bytes(bytes)), 10)
+            }
+            2 | 3 => {
+                let mut bytes = [0; 4];
+                file.read_exact(&mut bytes).map_err(failed)?;
+                (u32::from_le_bytes(bytes), 12)
+            }
+            _ => return Err(not_npy("its version is none of 1, 2 and 3")),
+        };
+        if header_length > MAX_HEADER || before + u64::from(header_length) > length {
+            return Err(not_npy("its header is too long"));
+        }
+        let mut header = vec![0; header_length as usize];
+        file.read_exact(&mut header).map_err(failed)?;
+        let header = String::from_utf8(header).map_err(|_| not_npy("its header is not text"))?;
+        let Header { descr, fortran_order, shape } =
+            Header::parse(&header).ok_or_else(|| not_npy("its header cannot be understood"))?;
+        if descr != "'<f4'" {
+            return Err(HeatmapError::NpyType { path: path.to_owned(), found: printable(&descr) });
+        }
+        let start = before + u64::from(header_length);
+        let found = length - start;
+        // Saturates far above any file's length.
+        let needed = shape.iter().fold(4u128, |bytes, &n| bytes.saturating_mul(n as u128));
+        if needed != u128::from(found) {
+            return Err(HeatmapError::NpyLength { path: path.to_owned(), shape, needed, found });
+        }
+        // An empty array may still claim axes that no machine can count.
+        let sizes =
+            shape.iter().filter(|n| **n > 0).try_fold(4isize, |all, n| all.checked_mul(isize::try_from(*n).ok()?));
+        if sizes.is_none() {
+            return Err(not_npy("its shape is too large"));
+        }
+        Ok(NpyReader { file, path: path.to_owned(), shape, fortran_order, start, turned: None })
     }
 
-    let found = length - before - u64::from(header_length);
-    // Saturates far above any file's length.
-    let needed = header.shape.iter().fold(4u128, |bytes, &n| bytes.saturating_mul(n as u128));
-    if needed != u128::from(found) {
-        return Err(HeatmapError::NpyLength { path: path.to_owned(), shape: header.shape, needed, found });
+    /// The array's shape.
+    pub fn shape(&self) -> &[usize] {
+        &self.shape
     }
-    let mut bytes = Vec::with_capacity(found as usize);
-    file.take(found).read_to_end(&mut bytes).map_err(failed)?;
-    let values = bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
-    let shape = IxDyn(&header.shape).set_f(header.fortran_order);
-    let array = ArrayD::from_shape_vec(shape, values).map_err(|error| not_npy(&error.to_string()))?;
-    Ok(if header.fortran_order { array.as_standard_layout().into_owned() } else { array })
+
+    /// Rows `range` along the first axis. Memory is needed for these rows only, in Fortran order for the whole array.
+    ///
+    /// # Errors
+    /// [`HeatmapError::Read`] where the file has changed meanwhile or cannot be read.
+    ///
+    /// # Panics
+    /// For rows that the array does not have.
+    pub fn rows(&mut self, range: Range<usize>) -> Result<ArrayD<f32>, HeatmapError> {
+        assert!(self.shape.first().is_some_and(|rows| range.end <= *rows), "no rows {range:?} in {:?}", self.shape);
+        if self.fortran_order {
+            if self.turned.is_none() {
+                self.turned = Some(self.all()?);
+            }
+            let whole = self.turned.as_ref().expect("set above");
+            return Ok(whole.slice_axis(Axis(0), range.into()).to_owned());
+        }
+        let row: usize = self.shape[1..].iter().product();
+        let values = self.values(row * range.start, row * range.len())?;
+        let shape = [&[range.len()], &self.shape[1..]].concat();
+        Ok(ArrayD::from_shape_vec(shape, values).expect("as many numbers as the shape needs"))
+    }
+
+    fn all(&mut self) -> Result<ArrayD<f32>, HeatmapError> {
+        let values = self.values(0, self.shape.iter().product())?;
+        let shape = IxDyn(&self.shape).set_f(self.fortran_order);
+        let array = ArrayD::from_shape_vec(shape, values).expect("as many numbers as the shape needs");
+        Ok(if self.fortran_order { array.as_standard_layout().into_owned() } else { array })
+    }
+
+    /// `count` numbers from number `first` on.
+    fn values(&mut self, first: usize, count: usize) -> Result<Vec<f32>, HeatmapError> {
+        let mut bytes = vec![0; 4 * count];
+        let position = SeekFrom::Start(self.start + 4 * first as u64);
+        let read = self.file.seek(position).and_then(|_| self.file.read_exact(&mut bytes));
+        read.map_err(|source| HeatmapError::Read { path: self.path.clone(), source })?;
+        Ok(bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect())
+    }
 }
 
 fn printable(text: &str) -> String {
@@ -229,6 +302,23 @@ mod tests {
     }
 
     #[test]
+    fn rows_are_read_by_themselves() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rows.npy");
+        for order in ["False", "True"] {
+            let header = format!("{{'descr': '<f4', 'fortran_order': {order}, 'shape': (3, 2, 1), }}");
+            std::fs::write(&path, file(&header, &floats(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]))).unwrap();
+            let whole = read_npy(&path).unwrap();
+            let mut reader = NpyReader::open(&path).unwrap();
+            assert_eq!(reader.shape(), [3, 2, 1]);
+            for range in [1..2, 0..3, 2..3, 1..1] {
+                let expected = whole.slice_axis(Axis(0), range.clone().into());
+                assert_eq!(reader.rows(range).unwrap(), expected, "{order}");
+            }
+        }
+    }
+
+    #[test]
     fn other_numbers_are_named_with_a_hint() {
         for found in ["'<f8'", "'>f4'", "'|u1'", "[('a', '<f4'), ('b', '<i4')]", "'|O'"] {
             let header = format!("{{'descr': {found}, 'fortran_order': False, 'shape': (1,), }}");
@@ -246,6 +336,12 @@ mod tests {
             let error = read(&file(&header, &[0; 8])).unwrap_err();
             assert!(matches!(error, HeatmapError::NpyLength { found: 8, .. }), "{shape}: {error:?}");
         }
+    }
+
+    #[test]
+    fn an_empty_array_of_impossible_shape_is_refused() {
+        let header = "{'descr': '<f4', 'fortran_order': False, 'shape': (1099511627776, 1099511627776, 0), }";
+        assert!(matches!(read(&file(header, &[])), Err(HeatmapError::NotNpy { .. })));
     }
 
     #[test]

@@ -24,14 +24,13 @@ const CELL: u32 = 384;
 /// A cell is never narrower: a caption has to fit.
 const NARROWEST: u32 = 160;
 const GAP: u32 = 16;
-/// Explanations in one row; the rest goes below.
-const PER_ROW: usize = 2;
 /// Lines of a caption.
 const LINES: usize = 5;
 
-/// The picture, then for each column its heatmap and overlay, captioned; two columns a row, the picture in the
+/// The picture, then for each column its heatmap and overlay, captioned; `per_row` columns a row, the picture in the
 /// first. Everything is drawn at one size, whatever the picture's.
-pub fn panel(picture: &Picture, columns: &[PanelColumn]) -> RgbImage {
+pub fn panel(picture: &Picture, columns: &[PanelColumn], per_row: usize) -> RgbImage {
+    let per_row = per_row.max(1);
     let setter = Typesetter::new();
     let shown = fitted(picture.size());
     let cell = (shown.0.max(NARROWEST), shown.1);
@@ -45,22 +44,22 @@ pub fn panel(picture: &Picture, columns: &[PanelColumn]) -> RgbImage {
     // Per row: where its pictures begin, below its longest caption.
     let mut tops = Vec::new();
     let mut height = GAP;
-    for row in 0..columns.len().div_ceil(PER_ROW).max(1) {
-        let beside = captions.iter().skip(row * PER_ROW).take(PER_ROW);
+    for row in 0..columns.len().div_ceil(per_row).max(1) {
+        let beside = captions.iter().skip(row * per_row).take(per_row);
         let title = if row == 0 { title.len() } else { 0 };
         let lines = beside.map(Vec::len).max().unwrap_or(0).max(title) as u32;
         tops.push(height + lines * LINE);
         height += lines * LINE + cell.1 + GAP;
     }
-    let pairs = columns.len().min(PER_ROW) as u32;
+    let pairs = columns.len().min(per_row) as u32;
     let width = GAP + cell.0 + GAP + pairs * (pair + GAP);
     let mut out = RgbImage::from_pixel(width, height, Rgb([255; 3]));
 
     let mut place = |image: &RgbImage, x: u32, y: u32| {
         imageops::replace(&mut out, &scaled(image, shown), i64::from(x), i64::from(y));
     };
-    let left = |i: usize| GAP + cell.0 + GAP + (i % PER_ROW) as u32 * (pair + GAP);
-    let top = |i: usize| tops[i / PER_ROW];
+    let left = |i: usize| GAP + cell.0 + GAP + (i % per_row) as u32 * (pair + GAP);
+    let top = |i: usize| tops[i / per_row];
     place(picture.rgb(), GAP, top(0));
     for (i, column) in columns.iter().enumerate() {
         place(&column.heatmap, left(i), top(i));
@@ -113,7 +112,8 @@ mod tests {
     #[test]
     fn captions_do_not_shrink_with_the_picture() {
         let ink = |size: (u32, u32)| {
-            let out = panel(&Picture::from_rgb(plain(size, 200), "a.png"), &[column(size, "Grad-CAM\n281 tabby 41 %")]);
+            let out =
+                panel(&Picture::from_rgb(plain(size, 200), "a.png"), &[column(size, "Grad-CAM\n281 tabby 41 %")], 2);
             let dark = out.pixels().filter(|p| p.0[0] < 90).count();
             (out.dimensions(), dark)
         };
@@ -128,12 +128,14 @@ mod tests {
     fn shows_every_image_once() {
         let size = (60, 40);
         let columns = [column(size, "one"), column(size, "two\nlines"), column(size, "")];
-        let out = panel(&Picture::from_rgb(plain(size, 200), "a.png"), &columns);
         let area = (fitted(size).0 * fitted(size).1) as usize;
-        for (level, times) in [(200, 1), (100, 3), (150, 3)] {
-            // Letters have grey edges of any level, hence the small excess.
-            let found = out.pixels().filter(|p| p.0 == [level; 3]).count();
-            assert!((times * area..times * area + 60).contains(&found), "{level}: {found}");
+        for per_row in 0..5 {
+            let out = panel(&Picture::from_rgb(plain(size, 200), "a.png"), &columns, per_row);
+            for (level, times) in [(200, 1), (100, 3), (150, 3)] {
+                // Letters have grey edges of any level, hence the small excess.
+                let found = out.pixels().filter(|p| p.0 == [level; 3]).count();
+                assert!((times * area..times * area + 60).contains(&found), "{per_row}, {level}: {found}");
+            }
         }
     }
 
@@ -143,9 +145,9 @@ mod tests {
         for size in [(1, 1), (1, 5000), (5000, 1), (0, 0)] {
             for caption in ["", "\n\n", "호랑이 🐯 \u{202E}Ж\u{0}", &long] {
                 let picture = Picture::from_rgb(plain(size, 9), "folder/\u{1B}[2J.png");
-                let out = panel(&picture, &[column(size, caption), column(size, caption), column(size, caption)]);
+                let out = panel(&picture, &[column(size, caption), column(size, caption), column(size, caption)], 2);
                 assert!(out.width() < 2100 && out.height() < 1500, "{size:?}");
-                panel(&picture, &[]);
+                panel(&picture, &[], 2);
             }
         }
     }

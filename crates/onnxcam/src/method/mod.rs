@@ -50,7 +50,7 @@ pub struct Emitted {
 /// Something to say of the maps of those pictures for which `tensor` is negative.
 #[derive(Clone, Copy, Debug)]
 pub struct Caveat {
-    /// One number a picture, [N].
+    /// One number a picture, \[N\].
     pub tensor: Tensor,
     /// The sentence.
     pub note: &'static str,

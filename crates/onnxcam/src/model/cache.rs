@@ -102,6 +102,23 @@ impl Cache {
         (actual == recorded).then_some(path)
     }
 
+    /// The files in the cache, its folders' too, with their sizes in bytes, sorted; empty where there is no such folder.
+    pub fn files(&self) -> Vec<(PathBuf, u64)> {
+        let mut files = Vec::new();
+        let mut folders = vec![self.root.clone()];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+                match entry.metadata() {
+                    Ok(data) if data.is_dir() => folders.push(entry.path()),
+                    Ok(data) => files.push((entry.path(), data.len())),
+                    Err(_) => {} // It went while we looked.
+                }
+            }
+        }
+        files.sort();
+        files
+    }
+
     /// Waits for the right to make the file `name`, and clears away what a killed program left.
     ///
     /// `waiting` is called once if another program holds that right. Ask [`Cache::verified`]
@@ -237,6 +254,19 @@ mod tests {
         assert_eq!(cache.verified("m.onnx"), Some(path.clone()));
         assert_eq!(fs::read(path).unwrap(), b"weights");
         assert_eq!(names(&cache), ["m.onnx", "m.onnx.lock", "m.onnx.sha256"]);
+    }
+
+    #[test]
+    fn files_are_listed_with_their_sizes() {
+        let (_dir, cache) = cache();
+        assert_eq!(cache.files(), []);
+        let path = make(&cache, "m.onnx", b"weights");
+        let deep = cache.root().join("engines").join("deep");
+        fs::create_dir_all(&deep).unwrap();
+        fs::write(deep.join("library"), b"12345").unwrap();
+        let files = cache.files();
+        assert!(files.contains(&(path, 7)) && files.contains(&(deep.join("library"), 5)), "{files:?}");
+        assert_eq!(files.len(), 4); // The checksum and the lock too.
     }
 
     #[test]

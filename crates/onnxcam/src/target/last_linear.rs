@@ -39,7 +39,7 @@ impl LastLinear {
         Some(LastLinear { input, output: t, weight, class_axis, scale })
     }
 
-    /// The weights of one class for each picture; `class` [N] -> [N, K].
+    /// The weights of one class for each picture; `class` \[N\] -> [N, K].
     pub fn rows(&self, e: &Emit, head: &Head, class: Tensor) -> Tensor {
         let inputs = self.features(e);
         let classes = if head.binary { 1 } else { head.classes };

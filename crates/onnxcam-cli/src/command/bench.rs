@@ -1,0 +1,120 @@
+//! `onnxcam bench [MODEL]`
+
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use onnxcam::bench::{Bench, BenchOptions, ExplainedTimes, Times, bench};
+use onnxcam::engine::{Engine, default_threads};
+use onnxcam::method::{Method, find};
+use onnxcam::{Model, printable};
+use serde_json::{Value, json};
+
+use crate::options::{CacheOptions, EngineOptions, ModelOptions, note};
+use crate::table::{Align, print_table};
+
+/// Measure what an explanation costs: the model's file as given against the explained run
+///
+/// The engine loads the file itself. Plain and explained runs, batch 1, take turns; the picture is noise. Of several
+/// methods each is measured alone, then all of them in one run. Times are in milliseconds.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// The classifier, an ONNX file; without it the default model
+    #[arg(value_name = "MODEL", conflicts_with = "model")]
+    file: Option<PathBuf>,
+    /// The methods, separated by commas; `onnxcam methods` lists them
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',', default_value = "grad-cam++")]
+    method: Vec<String>,
+    /// The target layer: a tensor, a node or a module [default: the one that `onnxcam layers` marks]
+    #[arg(long, value_name = "NAME")]
+    layer: Option<String>,
+    /// Rounds to measure, one plain and one explained run each
+    #[arg(long, value_name = "N", default_value = "20")]
+    rounds: NonZeroUsize,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    model: ModelOptions,
+    #[command(flatten)]
+    cache: CacheOptions,
+    #[command(flatten)]
+    engine: EngineOptions,
+}
+
+pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let mut methods: Vec<&'static dyn Method> = Vec::new();
+    for name in &arguments.method {
+        let method = find(name)?;
+        if methods.iter().all(|m| m.name() != method.name()) {
+            methods.push(method);
+        }
+    }
+    let path = arguments.model.path(arguments.file.as_ref(), &arguments.cache)?;
+    let model = Model::open(&path)?;
+    let engine = arguments.engine.choose(&arguments.cache)?.engine;
+    let options = BenchOptions {
+        plan: arguments.model.plan(arguments.layer.as_deref()),
+        threads: arguments.engine.threads(),
+        rounds: arguments.rounds.get(),
+        ..Default::default()
+    };
+    let measured = bench(model.file(), &methods, &engine, &options)?;
+    measured.notes.iter().for_each(|text| note(text));
+    let threads = options.threads.unwrap_or_else(default_threads);
+    match arguments.json {
+        true => println!("{}", to_json(&path, &*engine, threads, options.rounds, &measured)),
+        false => print(&path, &*engine, threads, options.rounds, &measured),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn print(path: &Path, engine: &dyn Engine, threads: usize, rounds: usize, measured: &Bench) {
+    let (version, layer) = (engine.version(), printable(&measured.layer));
+    println!("{} on {version}, threads: {threads}, rounds: {rounds}, layer \"{layer}\"", path.display());
+    let row = |name: String, t: &Times, ratio: Option<f64>| {
+        let ms = |x: f64| format!("{x:.2}");
+        [name, ms(t.min), ms(t.median), ms(t.max), ratio.map_or(String::new(), |r| format!("{r:.3}"))]
+    };
+    let plain = if measured.rewritten.is_some() { "plain, rewritten" } else { "plain" };
+    let explained = measured.explained.iter().map(|e| row(names(e), &e.times, Some(e.ratio)));
+    let rows = std::iter::once(row(plain.to_owned(), &measured.plain, None)).chain(explained);
+    const RIGHT: Align = Align::Right;
+    print_table(Some(["ms", "min", "median", "max", "ratio"]), &[Align::Left, RIGHT, RIGHT, RIGHT, RIGHT], rows);
+    if let Some(objection) = &measured.rewritten {
+        println!("the engine does not run the file as given, so plain is the same network as onnxcam writes it:");
+        println!("  {}", objection.replace('\n', "\n  "));
+    }
+}
+
+fn names(explained: &ExplainedTimes) -> String {
+    explained.methods.iter().map(|m| m.name()).collect::<Vec<_>>().join(",")
+}
+
+fn to_json(path: &Path, engine: &dyn Engine, threads: usize, rounds: usize, measured: &Bench) -> Value {
+    let rounded = |x: f64| (x * 1e4).round() / 1e4;
+    let explained = |e: &ExplainedTimes| {
+        json!({
+            "method": names(e),
+            "median_ms": rounded(e.times.median),
+            "min_ms": rounded(e.times.min),
+            "max_ms": rounded(e.times.max),
+            "ratio": rounded(e.ratio),
+        })
+    };
+    json!({
+        "model": path.to_string_lossy(),
+        "engine": engine.name(),
+        "engine_version": engine.version(),
+        "threads": threads,
+        "rounds": rounds,
+        "layer": measured.layer,
+        "plain_ms": rounded(measured.plain.median),
+        "plain_min_ms": rounded(measured.plain.min),
+        "plain_max_ms": rounded(measured.plain.max),
+        "plain_as_given": measured.rewritten.is_none(),
+        "plain_objection": measured.rewritten,
+        "explained": measured.explained.iter().map(explained).collect::<Vec<_>>(),
+        "notes": measured.notes,
+    })
+}

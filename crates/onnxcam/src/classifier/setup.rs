@@ -1,0 +1,184 @@
+//! What the user says about a classifier, and settling the rest.
+
+use std::sync::Arc;
+
+use super::probability::Probabilities;
+use super::{Error, Model, PictureExplainer, Preprocessing, Subject};
+use crate::engine::{Choice, Chosen, Search, choose};
+use crate::explain::{Plan, PlanOptions};
+use crate::method::Method;
+use crate::model::{Cache, Labels};
+use crate::picture::Preset;
+use crate::target::Activation;
+
+/// The metadata with which a model of ours names its preset and its classes.
+const PREPROCESSING: &str = "preprocessing";
+const LABELS: &str = "labels";
+const IMAGENET: &str = "imagenet-1k";
+
+/// How a classifier is to be explained. What is not said is found in the file, or assumed and then said.
+#[derive(Clone, Debug)]
+pub struct Setup<'m> {
+    model: &'m Model,
+    methods: Vec<&'static dyn Method>,
+    options: PlanOptions,
+    preprocessing: Preprocessing,
+    labels: Option<Labels>,
+    batch: usize,
+    threads: Option<usize>,
+}
+
+/// A classifier with head, layer, labels and preprocessing settled, not yet on an engine.
+#[derive(Clone, Debug)]
+pub struct Settled {
+    plan: Plan,
+    subject: Arc<Subject>,
+    batch: usize,
+    threads: Option<usize>,
+}
+
+impl<'m> Setup<'m> {
+    pub(super) fn new(model: &'m Model, methods: &[&'static dyn Method]) -> Setup<'m> {
+        Setup {
+            model,
+            methods: methods.to_vec(),
+            options: PlanOptions::default(),
+            preprocessing: Preprocessing::default(),
+            labels: None,
+            batch: 1,
+            threads: None,
+        }
+    }
+
+    /// The target layer by tensor, node or module name; else the last feature maps that everything passes through.
+    pub fn layer(mut self, name: impl Into<String>) -> Self {
+        self.options.layer = Some(name.into());
+        self
+    }
+
+    /// The output with the class scores; else the one that looks like it.
+    pub fn output(mut self, name: impl Into<String>) -> Self {
+        self.options.head.output = Some(name.into());
+        self
+    }
+
+    /// What makes probabilities of the scores; else what the file ends in, else softmax, or sigmoid for one output.
+    pub fn activation(mut self, activation: Activation) -> Self {
+        self.options.head.activation = Some(activation);
+        self
+    }
+
+    /// Height and width of the input where the file leaves them open; else 224 × 224.
+    pub fn input_size(mut self, height: usize, width: usize) -> Self {
+        self.options.import.input_size = Some((height, width));
+        self
+    }
+
+    /// How pictures become the input; else what the file's metadata names, else as torchvision does.
+    pub fn preprocess(mut self, preprocessing: Preprocessing) -> Self {
+        self.preprocessing = preprocessing;
+        self
+    }
+
+    /// The preset of the preprocessing.
+    pub fn preset(mut self, preset: Preset) -> Self {
+        self.preprocessing.preset = Some(preset);
+        self
+    }
+
+    /// Names of the classes; else ImageNet's where there are 1,000 classes, else none.
+    pub fn labels(mut self, labels: Labels) -> Self {
+        self.labels = Some(labels);
+        self
+    }
+
+    /// Leaves the last relu of each method out, so that raw maps show negative evidence too.
+    pub fn signed(mut self, signed: bool) -> Self {
+        self.options.signed = signed;
+        self
+    }
+
+    /// How many pictures run at once; 1 if not said. A batch size that the file fixes comes before it.
+    pub fn batch(mut self, pictures: usize) -> Self {
+        self.batch = pictures.max(1);
+        self
+    }
+
+    /// How many threads compute; else as many as there are cores.
+    pub fn threads(mut self, threads: usize) -> Self {
+        self.threads = Some(threads);
+        self
+    }
+
+    /// Settles everything and loads the result into an engine, looked for in the usual places.
+    ///
+    /// # Errors
+    /// As [`Setup::settle`] and [`Settled::load`], and where an engine is asked for that is not there.
+    pub fn build(self, engine: Choice) -> Result<PictureExplainer, Error> {
+        let settled = self.settle()?;
+        let cache = Cache::locate(None).ok().map(|cache| cache.root().to_owned());
+        settled.load(&choose(engine, &Search::from_env(cache))?)
+    }
+
+    /// Finds head, layer, labels and preprocessing, and adds the explanation to the graph.
+    ///
+    /// # Errors
+    /// [`Error::Plan`] where the model cannot be explained so, [`Error::Labels`] where names and classes differ in number.
+    pub fn settle(self) -> Result<Settled, Error> {
+        let path = self.model.path().to_owned();
+        let plan = Plan::new(self.model.file(), &self.methods, &self.options);
+        let plan = plan.map_err(|error| Error::Plan { path: path.clone(), error })?;
+        let mut notes = plan.notes.clone();
+        let classes = plan.head.classes;
+        let labels = match self.labels {
+            Some(labels) if labels.len() != classes => {
+                return Err(Error::Labels { path, labels: labels.len(), classes });
+            }
+            Some(labels) => labels,
+            None if classes == Labels::imagenet().len() => {
+                if self.model.metadata(LABELS) != Some(IMAGENET) {
+                    notes.push(format!("the {classes} classes are assumed to be ImageNet's; --labels names others"));
+                }
+                Labels::imagenet().clone()
+            }
+            None => Labels::new([]),
+        };
+        let input = plan.graph.tensor(plan.input);
+        let integer = input.dtype.is_some_and(|d| !d.is_float());
+        let shape = input.shape.clone().unwrap_or_default();
+        let preprocessing = self.preprocessing.settle(&shape, integer, self.model.metadata(PREPROCESSING));
+        let subject = Subject {
+            path,
+            digest: self.model.digest(),
+            probabilities: Probabilities::of(&plan.head, self.options.head.activation),
+            head: plan.head.clone(),
+            layer: plan.layer.clone(),
+            labels,
+            preprocessing,
+            shape,
+            notes,
+        };
+        Ok(Settled { plan, subject: Arc::new(subject), batch: self.batch, threads: self.threads })
+    }
+}
+
+impl Settled {
+    /// What was settled.
+    pub fn subject(&self) -> &Arc<Subject> {
+        &self.subject
+    }
+
+    /// The explained graph.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// Loads it into an engine.
+    ///
+    /// # Errors
+    /// Where the engine does not take the model.
+    pub fn load(self, chosen: &Chosen) -> Result<PictureExplainer, Error> {
+        let methods = self.plan.maps.iter().map(|map| map.method).collect();
+        PictureExplainer::new(&self.plan, self.subject, methods, chosen, self.batch, self.threads)
+    }
+}

@@ -1,0 +1,69 @@
+//! The files that explanations go into: their names, what they may replace, and writing them.
+
+mod name;
+mod place;
+mod write;
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::picture::UnknownName;
+
+pub use place::{OutputError, Outputs, Request};
+pub use write::{Files, Style};
+
+/// What is saved of an explanation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// The picture with the map's colours over it, PNG.
+    Overlay,
+    /// The map in colours, as large as the picture, PNG.
+    Heatmap,
+    /// The raw map `[h, w]`, float32, before any normalisation, `.npy`.
+    Map,
+    /// The picture and every method's heatmap and overlay side by side, captioned, PNG.
+    Panel,
+}
+
+impl Kind {
+    /// Every kind.
+    pub const ALL: [Kind; 4] = [Kind::Overlay, Kind::Heatmap, Kind::Map, Kind::Panel];
+
+    /// Its name on the command line and in files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Overlay => "overlay",
+            Kind::Heatmap => "heatmap",
+            Kind::Map => "map",
+            Kind::Panel => "panel",
+        }
+    }
+
+    /// The suffix of its files, without the dot.
+    pub fn suffix(self) -> &'static str {
+        if self == Kind::Map { "npy" } else { "png" }
+    }
+
+    /// What is saved instead where there is no picture to draw on: an array as input.
+    fn without_picture(self) -> Kind {
+        match self {
+            Kind::Overlay | Kind::Panel => Kind::Heatmap,
+            kind => kind,
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for Kind {
+    type Err = UnknownName;
+
+    fn from_str(text: &str) -> Result<Kind, UnknownName> {
+        let known = Kind::ALL.into_iter().find(|kind| kind.name().eq_ignore_ascii_case(text));
+        known.ok_or_else(|| UnknownName::new("kind of file", text, Kind::ALL.map(Kind::name)))
+    }
+}

@@ -1,0 +1,96 @@
+//! Names of files: `{stem}[.{row}][.class{index}].{method}.{kind}.{png|npy}`, `{stem}[.{row}].panel.png`.
+
+use std::collections::HashSet;
+use std::ffi::{OsStr, OsString};
+
+use super::Kind;
+use crate::method::METHODS;
+use crate::source::Source;
+
+/// The name of a method's file.
+pub(super) fn of_method(stem: &OsStr, class: Option<usize>, method: &str, kind: Kind) -> OsString {
+    let class = class.map(|class| format!(".class{class}")).unwrap_or_default();
+    joined(stem, &format!("{class}.{method}.{kind}.{}", kind.suffix()))
+}
+
+/// The name of a panel.
+pub(super) fn of_panel(stem: &OsStr) -> OsString {
+    joined(stem, &format!(".{}.{}", Kind::Panel, Kind::Panel.suffix()))
+}
+
+/// The stem of row `row` of an array.
+pub(super) fn of_row(stem: &OsStr, row: usize) -> OsString {
+    joined(stem, &format!(".{row}"))
+}
+
+fn joined(stem: &OsStr, rest: &str) -> OsString {
+    let mut name = stem.to_owned();
+    name.push(rest);
+    name
+}
+
+/// Whether a file is called as our raw maps are.
+pub(super) fn is_a_maps(name: &OsStr) -> bool {
+    let name = name.to_string_lossy();
+    let ends = |method: &str| name.ends_with(&format!(".{method}.{}.{}", Kind::Map, Kind::Map.suffix()));
+    METHODS.iter().any(|method| ends(method.name()))
+}
+
+/// A stem for each source: its file name without suffix, with `-2`, `-3`, … where another has it already. Capitals do
+/// not tell names apart, as some file systems do not.
+pub(super) fn stems(sources: &[Source]) -> Vec<OsString> {
+    let mut taken = HashSet::new();
+    let stem = |source: &Source| {
+        let natural = source.path().file_stem().unwrap_or(OsStr::new("image")).to_owned();
+        let mut stem = natural.clone();
+        let mut count = 1;
+        while claims(&stem, source).iter().any(|name| taken.contains(name)) {
+            count += 1;
+            stem = joined(&natural, &format!("-{count}"));
+        }
+        taken.extend(claims(&stem, source));
+        stem
+    };
+    sources.iter().map(stem).collect()
+}
+
+/// What the names of a source's files begin with.
+fn claims(stem: &OsStr, source: &Source) -> Vec<OsString> {
+    match source.rows() {
+        Some(rows @ 2..) => (0..rows).map(|row| of_row(stem, row).to_ascii_lowercase()).collect(),
+        _ => vec![stem.to_ascii_lowercase()],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stems_of(paths: &[&str]) -> Vec<String> {
+        let sources: Vec<Source> = paths.iter().map(|p| Source::of(p.into())).collect();
+        stems(&sources).into_iter().map(|s| s.into_string().unwrap()).collect()
+    }
+
+    #[test]
+    fn equal_stems_are_counted() {
+        assert_eq!(stems_of(&["x/a.jpg", "y/a.png", "b.jpg", "A.jpg"]), ["a", "a-2", "b", "A-3"]);
+        assert_eq!(stems_of(&["a.jpg", "a.png", "a-2.jpg"]), ["a", "a-2", "a-2-2"]);
+        assert_eq!(stems_of(&[".jpg", "a.b.jpg", "a"]), [".jpg", "a.b", "a"]);
+    }
+
+    #[test]
+    fn names_say_what_is_in_the_file() {
+        let stem = OsStr::new("dog");
+        assert_eq!(of_method(stem, None, "grad-cam++", Kind::Overlay), "dog.grad-cam++.overlay.png");
+        assert_eq!(of_method(&of_row(stem, 0), Some(281), "cam", Kind::Map), "dog.0.class281.cam.map.npy");
+        assert_eq!(of_panel(stem), "dog.panel.png");
+    }
+
+    #[test]
+    fn maps_are_known_by_name() {
+        assert!(is_a_maps(OsStr::new("dog.grad-cam.map.npy")));
+        for other in ["dog.npy", "dog.map.npy", "dog.grad-cam.map.npy.txt", "grad-cam.map.npy", "dog.rise.map.npy"] {
+            assert!(!is_a_maps(OsStr::new(other)), "{other}");
+        }
+    }
+}
