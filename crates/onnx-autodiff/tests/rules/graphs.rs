@@ -56,7 +56,7 @@ fn zero_paths_beside_others() {
         e.mul(x[0], e.cast(next, DataType::F32))
     });
     graph("gathered by a computed index", vec![distinct([2, 4])], None, |e, x| {
-        let first = e.node("ArgMax", &[x[0]], a().with("axis", 1i64).with("keepdims", false));
+        let first = e.node("ArgMax", &[x[0]], a().with("axis", 0i64).with("keepdims", false));
         e.node("Gather", &[x[0], first], a().with("axis", 1i64))
     });
 }

@@ -5,11 +5,6 @@ use onnx_graph::{Graph, Model, Spelling, Tensor, spell};
 use rten::{ModelOptions, ValueOrView};
 use rten_tensor::prelude::*;
 
-/// The gradients of ⟨y, dy⟩, as `testkit` asks for them.
-pub fn gradients(graph: &mut Graph, y: Tensor, dy: Tensor, wrt: &[Tensor]) -> Vec<Option<Tensor>> {
-    onnx_autodiff::gradient(graph, &[(y, dy)], wrt).unwrap_or_else(|e| panic!("{e}"))
-}
-
 /// The values of `wanted` as the engine rten computes them, in float32, from the graph written as ONNX.
 pub fn rten(
     graph: &Graph,

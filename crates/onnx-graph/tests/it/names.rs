@@ -71,7 +71,7 @@ fn outputs_that_are_one_tensor() {
     assert_eq!(outputs.len(), 3);
 }
 
-/// A node that becomes several: engines want names of nodes to differ, the last one keeps it.
+/// A node that becomes several: engines want names of nodes to differ, the first one keeps it.
 #[test]
 fn names_of_nodes_differ() {
     let mut net = Net::of(12, [2, 3, 4]).node("Softmax", &["x"], &["y"], vec![]).output("y");
@@ -79,7 +79,7 @@ fn names_of_nodes_differ() {
     let graph = net.import().graph;
     let file = spell(&graph, &Spelling::for_graph(&graph, 1)).unwrap().graph.unwrap();
     let named: Vec<(&str, &str)> = file.node.iter().map(|n| (n.op_type(), n.name())).collect();
-    assert_eq!(named, [("Reshape", ""), ("Softmax", ""), ("Reshape", "softmax")]);
+    assert_eq!(named, [("Reshape", "softmax"), ("Softmax", ""), ("Reshape", "")]);
 }
 
 /// Control characters in names reach neither messages nor dumps.
