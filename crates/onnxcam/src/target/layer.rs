@@ -39,7 +39,7 @@ pub enum LayerError {
     )]
     NoneFound,
     #[error(
-        "the last feature map, \"{layer}\" {shape}, is turned into tokens that attend to each other, or are mixed ({node}): a picture of it would not show what decides\nhint: transformers and their like are not supported yet; --layer takes this or another feature map all the same"
+        "the last feature map, \"{layer}\" {shape}, is turned into tokens that are mixed with each other ({node}): a picture of it would not show what decides\nhint: transformers and their like are not supported yet; --layer takes this or another feature map all the same"
     )]
     Tokens { layer: String, shape: String, node: String },
     #[error("no layer is called \"{query}\"\nhint: nearest are {}", .nearest.join(", "))]
