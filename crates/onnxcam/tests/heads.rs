@@ -333,6 +333,41 @@ fn outputs_that_are_no_scores() {
     assert!(error.to_string().contains("features  f32[N,12,8,8]"), "{error}");
 }
 
+/// An operator that is not understood, and no declared shape behind it: the error names it. With the shape declared the
+/// network is explained all the same, as that node lies before the layer.
+#[test]
+fn scores_of_unknown_shape() {
+    let model = |declared: bool| {
+        let net = Maker::new(17)
+            .input("x", "f32[N,3,16,16]")
+            .node("Hardmax", &["x"], &["odd"])
+            .with("axis", 1)
+            .named("/odd/Hardmax")
+            .weights("w", &[6, 3, 3, 3])
+            .node("Conv", &["odd", "w"], &["features"])
+            .node("GlobalAveragePool", &["features"], &["mean"])
+            .node("Flatten", &["mean"], &["flat"])
+            .weights("fc", &[6, 5])
+            .node("MatMul", &["flat", "fc"], &["logits"])
+            .output("logits", "f32");
+        if declared { net.declare("odd", "f32[N,3,16,16]").model() } else { net.model() }
+    };
+    for options in [PlanOptions::default(), output("logits")] {
+        let text = plan(&model(false), &["grad-cam"], &options).unwrap_err().to_string();
+        let start = "the shape of output \"logits\" is not known, as `Hardmax` (node \"/odd/Hardmax\"";
+        assert!(
+            text.starts_with(start) && text.contains("is not understood: this operator is not known here"),
+            "{text}"
+        );
+    }
+    let plan = plan(&model(true), &["grad-cam"], &PlanOptions::default()).unwrap();
+    assert_eq!(plan.layer.name, "features");
+    if let Some(runtime) = both::onnx_runtime() {
+        let found = both::explain(&plan, &runtime, &x(), 1);
+        assert!(found[0].maps[0].iter().any(|v| *v > 0.0), "it is carried to the engine");
+    }
+}
+
 /// Heads whose last layer is no linear layer get a one-hot seed instead of a row of weights: the same gradient.
 #[test]
 fn heads_without_a_last_linear_layer() {

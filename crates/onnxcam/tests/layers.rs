@@ -391,6 +391,27 @@ fn layers_that_are_refused() {
     assert_eq!(text("conv1.weight"), "layer \"conv1.weight\" does not depend on the picture");
     assert_eq!(text("flat"), "layer \"flat\" is f32[N,12]; a map needs feature maps [N, channels, height, width]");
 
+    // What lies between has to have a gradient.
+    let odd = on_trunk(5, |net| {
+        pooled_head(net.node("Hardmax", &["features"], &["odd"]).with("axis", 1).named("/odd/Hardmax"), "odd", 12)
+    });
+    let odd = Model::from_proto(
+        {
+            let mut proto = odd.proto().clone();
+            let declared = Maker::new(17).declare("odd", "f32[N,12,8,8]").build().graph.unwrap().value_info;
+            proto.graph.as_mut().unwrap().value_info = declared;
+            proto
+        },
+        "odd.onnx".as_ref(),
+    );
+    let text = plan(&odd.unwrap(), &["grad-cam"], &at("features")).unwrap_err().to_string();
+    let start = "cannot differentiate `Hardmax` (node \"/odd/Hardmax\", input 0: f32[N,12,8,8]): this operator is not known here";
+    assert!(text.starts_with(start), "{text}");
+    assert!(
+        text.contains("it lies between \"features\" and") && text.contains("hint: choose a layer after it"),
+        "{text}"
+    );
+
     // No feature map of more than one cell at all.
     let flat = Maker::new(17)
         .input("x", "f32[N,3,4,4]")

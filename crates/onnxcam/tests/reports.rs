@@ -269,6 +269,62 @@ fn resizing_as_onnx_runtime_does() {
     assert!(compared > 100);
 }
 
+/// R10: ConvNeXt's block, transformers' activations, and normalisations that are formulas: forward as ONNX Runtime has the
+/// node itself, backward as the definition has it.
+#[test]
+fn composite_operators() {
+    let bumpy = |count: usize, from: f32| (0..count).map(|i| from + 0.1 * (i % 5) as f32).collect::<Vec<f32>>();
+    let net = |opset: i64, op: &str, inputs: &[(&str, usize)], attributes: &dyn Fn(Maker) -> Maker| {
+        let mut maker = Maker::new(opset).input("x", "f32[N,3,6,8]").weights("w", &[6, 3, 3, 3]);
+        maker = maker.node("Conv", &["x", "w"], &["conv"]);
+        for (i, (name, count)) in inputs.iter().enumerate() {
+            let dims: &[usize] = if *name == "slope" { &[*count, 1, 1] } else { &[*count] };
+            maker = maker.floats(name, dims, &bumpy(*count, 0.5 - i as f32));
+        }
+        let names: Vec<&str> = ["conv"].into_iter().chain(inputs.iter().map(|(name, _)| *name)).collect();
+        attributes(maker.node(op, &names, &["formula"]))
+            .weights("v", &[4, 6, 3, 3])
+            .node("Conv", &["formula", "v"], &["last"])
+            .node("Flatten", &["last"], &["flat"])
+            .weights("fc", &[4 * 2 * 4, 5])
+            .node("MatMul", &["flat", "fc"], &["logits"])
+            .output("logits", "f32[N,5]")
+            .model()
+    };
+    let none: &dyn Fn(Maker) -> Maker = &|m| m;
+    let groups: &dyn Fn(Maker) -> Maker = &|m| m.with("num_groups", 3);
+    let tanh: &dyn Fn(Maker) -> Maker = &|m| m.with("approximate", "tanh");
+    let from_axis: &dyn Fn(Maker) -> Maker = &|m| m.with("axis", 3).with("epsilon", 0.01);
+    let models = [
+        net(17, "LayerNormalization", &[("scale", 6), ("bias", 6)], none),
+        net(17, "LayerNormalization", &[("scale", 6)], from_axis),
+        net(17, "InstanceNormalization", &[("scale", 6), ("bias", 6)], none),
+        net(21, "GroupNormalization", &[("scale", 6), ("bias", 6)], groups),
+        net(20, "Gelu", &[], none),
+        net(20, "Gelu", &[], tanh),
+        net(17, "Elu", &[], &|m| m.with("alpha", 0.7)),
+        net(17, "Selu", &[], none),
+        net(17, "PRelu", &[("slope", 6)], none),
+        net(17, "Softplus", &[], none),
+        net(17, "Softsign", &[], none),
+        net(18, "Mish", &[], none),
+    ];
+    let x = pictures(&[2, 3, 6, 8], 3);
+    for model in &models {
+        let op = model.graph().node[1].op_type();
+        // Grad-CAM's mean of the gradient is zero before a normalisation over cells.
+        let found = agreed(model, &["grad-cam++"], &PlanOptions { signed: true, ..at("conv") }, &x, -1);
+        assert!(found.iter().flat_map(|e| &e.maps[0]).any(|v| *v != 0.0), "{op}");
+        let Some(runtime) = both::onnx_runtime() else { continue };
+        let mut session = runtime.load(Source::Bytes(model.to_bytes()), None).unwrap();
+        let expected = both::run_session(&mut *session, &x).unwrap().remove(0);
+        for (found, expected) in found.iter().zip(expected.outer_iter()) {
+            let largest = expected.iter().fold(0.0, |m: f32, v| m.max(v.abs()));
+            assert!(found.scores.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-5 * largest), "{op}");
+        }
+    }
+}
+
 /// R30: files of old list every weight as an input, before the picture.
 #[test]
 fn weights_among_the_inputs() {

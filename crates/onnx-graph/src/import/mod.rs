@@ -9,6 +9,7 @@
 //! Every tensor of the file keeps its name.
 
 mod calls;
+mod composite;
 mod elementwise;
 mod file_node;
 mod inputs;
@@ -57,6 +58,7 @@ pub struct Imported {
 
 /// The operators that files have, by family, with what settles them.
 const FAMILIES: &[&[(&str, Settle)]] = &[
+    composite::OPERATORS,
     elementwise::OPERATORS,
     layout::OPERATORS,
     linear::OPERATORS,

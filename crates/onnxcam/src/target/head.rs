@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use onnx_graph::{Dim, Emit, Graph, Tensor, printable};
+use onnx_graph::{Dim, Emit, Graph, Node, Tensor, printable};
 
 use super::HeadError;
 
@@ -80,7 +80,8 @@ pub fn find_head(graph: &mut Graph, options: &HeadOptions) -> Result<Head, HeadE
     };
     let name = graph.tensor(output).name.to_string();
     let (raw, found) = before_activation(graph, output);
-    let classes = score_count(graph, raw).ok_or_else(|| shape_error(graph, output))?;
+    let unfit = || unknown_shape(graph, output).unwrap_or_else(|| shape_error(graph, output));
+    let classes = score_count(graph, raw).ok_or_else(unfit)?;
     let batch = graph.shape(raw).and_then(|s| s.first().copied()).unwrap_or(Dim::BATCH);
     let binary = classes == 1;
 
@@ -117,6 +118,19 @@ fn shape_error(graph: &Graph, t: Tensor) -> HeadError {
     HeadError::Shape { name: printable(&info.name), signature: info.signature() }
 }
 
+/// Why the shape of an output is not known: the first node before it that is carried without one.
+fn unknown_shape(graph: &Graph, output: Tensor) -> Option<HeadError> {
+    if graph.shape(output).is_some() {
+        return None;
+    }
+    let needed = graph.needed_for(&[output]);
+    let mut nodes = graph.nodes().iter().zip(needed).filter(|(_, needed)| *needed).map(|(node, _)| node);
+    let shapeless = |n: &&Node| n.carried.is_some() && n.outputs.iter().flatten().any(|t| graph.shape(*t).is_none());
+    let node = nodes.find(shapeless)?;
+    let reason = node.carried.as_ref()?.reason.clone();
+    Some(HeadError::UnknownShape { name: printable(&graph.tensor(output).name), node: graph.describe(node), reason })
+}
+
 fn list(graph: &Graph, tensors: &[Tensor]) -> String {
     let line = |t: &Tensor| {
         let info = graph.tensor(*t);
@@ -135,7 +149,8 @@ fn obvious_output(graph: &Graph) -> Result<Tensor, HeadError> {
     open.dedup();
     open.retain(|t| score_count(graph, *t).is_some());
     if open.is_empty() {
-        return Err(HeadError::NoCandidate { outputs: list(graph, &graph.outputs) });
+        let unknown = graph.outputs.iter().find_map(|t| unknown_shape(graph, *t));
+        return Err(unknown.unwrap_or_else(|| HeadError::NoCandidate { outputs: list(graph, &graph.outputs) }));
     }
     // Features that the scores are computed from, logits beside their probabilities: the later one tells more.
     let feeds = |t: Tensor| {

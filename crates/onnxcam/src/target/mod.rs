@@ -16,6 +16,10 @@ pub enum HeadError {
         "the model has no output that looks like class scores\n{outputs}\nhint: scores are floats [N, classes]; detectors and segmenters cannot be explained yet"
     )]
     NoCandidate { outputs: String },
+    #[error(
+        "the shape of output \"{name}\" is not known, as {node} is not understood: {reason}\nhint: `onnx.shape_inference` may write the missing shapes into the file"
+    )]
+    UnknownShape { name: String, node: String, reason: String },
     #[error("several outputs could be the class scores\n{candidates}\nhint: name one with --output")]
     Ambiguous { candidates: String },
     #[error("the model has no output \"{name}\"\n{outputs}")]
