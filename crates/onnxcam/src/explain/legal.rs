@@ -2,9 +2,12 @@
 
 use onnx_graph::{Constant, Emit, EmitError, Graph, Node, Tensor, lower, rewrite};
 
+use super::late_expand::computed_before_expand;
+
 /// The graph that computes `outputs`, with
 /// - BatchNormalization folded into the convolution before it, in f64, where nobody else reads that convolution;
-/// - LRN lowered where the engine lacks it.
+/// - LRN lowered where the engine lacks it;
+/// - repeated values computed with before they are repeated.
 pub(crate) fn legal(graph: &Graph, outputs: &[Tensor], lacks: &[&str]) -> Result<(Graph, Vec<Tensor>), EmitError> {
     let readers = graph.consumers();
     rewrite(graph, outputs, |e, node, inputs| match &*node.op {
@@ -16,7 +19,7 @@ pub(crate) fn legal(graph: &Graph, outputs: &[Tensor], lacks: &[&str]) -> Result
             let conv = graph.producer(x).filter(|n| &*n.op == "Conv" && n.carried.is_none() && only_reader)?;
             folded(graph, e, conv, node, inputs[0]?).map(|y| vec![y])
         }
-        _ => None,
+        _ => computed_before_expand(e, node, inputs).map(|y| vec![y]),
     })
 }
 

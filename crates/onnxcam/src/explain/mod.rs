@@ -4,6 +4,7 @@
 //! has an engine run it.
 
 mod explainer;
+mod late_expand;
 mod layers;
 mod legal;
 mod plan;
