@@ -9,6 +9,7 @@ use bytes::Bytes;
 use prost::Message as _;
 
 use crate::constant::{Constant, ConstantError};
+use crate::crowd;
 use crate::dtype::DataType;
 use crate::emit::EmitError;
 use crate::external::{self, ExternalError};
@@ -23,6 +24,8 @@ pub enum ModelError {
     Read { path: PathBuf, error: std::io::Error },
     #[error("{} is no ONNX model, or damaged: {}\nhint: was the download or copy complete?", .path.display(), brief(error))]
     Decode { path: PathBuf, error: prost::DecodeError },
+    #[error("{} has more nodes and attributes than memory is given to\nhint: no image classifier needs so many; is the file damaged?", .path.display())]
+    Crowded { path: PathBuf },
     #[error("{} holds no graph\nhint: it may be another kind of file; ONNX files usually end in .onnx", .path.display())]
     NoGraph { path: PathBuf },
     #[error(
@@ -97,6 +100,9 @@ impl Model {
 
     /// Reads bytes; external data, if any, is looked for beside `path`, which messages also name.
     pub fn read(bytes: Bytes, path: &Path) -> Result<Model, ModelError> {
+        if !crowd::fits(&bytes) {
+            return Err(ModelError::Crowded { path: path.into() });
+        }
         let proto = ModelProto::decode(bytes).map_err(|error| ModelError::Decode { path: path.into(), error })?;
         Model::from_proto(proto, path)
     }
