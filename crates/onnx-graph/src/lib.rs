@@ -10,6 +10,7 @@
 pub mod attributes;
 mod carried;
 pub mod constant;
+mod crowd;
 pub mod dim;
 mod dtype;
 mod dump;

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use prost::Message as _;
 
 use crate::constant::{Constant, ConstantError};
+use crate::crowd;
 use crate::dtype::DataType;
 use crate::emit::EmitError;
 use crate::external::{self, ExternalError};
@@ -23,6 +24,8 @@ pub enum ModelError {
     Read { path: PathBuf, error: std::io::Error },
     #[error("{} is no ONNX model, or damaged: {}\nhint: was the download or copy complete?", .path.display(), brief(error))]
     Decode { path: PathBuf, error: prost::DecodeError },
+    #[error("{} has more nodes and attributes than memory is given to\nhint: no image classifier needs so many; is the file damaged?", .path.display())]
+    Crowded { path: PathBuf },
     #[error("{} holds no graph\nhint: it may be another kind of file; ONNX files usually end in .onnx", .path.display())]
     NoGraph { path: PathBuf },
     #[error(
@@ -97,6 +100,9 @@ impl Model {
 
     /// Reads bytes; external data, if any, is looked for beside `path`, which messages also name.
     pub fn read(bytes: Bytes, path: &Path) -> Result<Model, ModelError> {
+        if !crowd::fits(&bytes) {
+            return Err(ModelError::Crowded { path: path.into() });
+        }
         let proto = ModelProto::decode(bytes).map_err(|error| ModelError::Decode { path: path.into(), error })?;
         Model::from_proto(proto, path)
     }
@@ -315,5 +321,83 @@ fn typed_data(dtype: DataType, tensor: &TensorProto) -> Vec<u8> {
             tensor.uint64_data.iter().flat_map(|v| v.to_le_bytes().into_iter().take(size)).collect()
         }
         _ => narrow(&tensor.int32_data),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::{NodeProto, ValueInfoProto};
+
+    /// Two weights of 600 floats, and a small one, which stays in the file.
+    fn model() -> Model {
+        let weight = |name: &str, values: Vec<f32>| TensorProto {
+            name: Some(name.to_owned()),
+            dims: vec![values.len() as i64],
+            data_type: Some(DataType::F32 as i32),
+            raw_data: Some(values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>().into()),
+            ..Default::default()
+        };
+        let ramp = |from: f32| (0..600).map(|i| from + i as f32).collect();
+        let graph = GraphProto {
+            node: vec![NodeProto { op_type: Some("Relu".to_owned()), ..Default::default() }],
+            initializer: vec![weight("w", ramp(0.0)), weight("small", vec![1.0]), weight("v", ramp(0.5))],
+            output: vec![ValueInfoProto::default()],
+            ..Default::default()
+        };
+        let proto = ModelProto { ir_version: Some(8), graph: Some(graph), ..Default::default() };
+        Model::from_proto(proto, Path::new("made")).unwrap()
+    }
+
+    fn files(folder: &Path) -> Vec<String> {
+        let names = std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().file_name().to_string_lossy().into_owned());
+        let mut names: Vec<String> = names.collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn one_file_below_the_limit() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.onnx");
+        model().save(&path).unwrap();
+        assert_eq!(files(folder.path()), ["a.onnx"]);
+        assert_eq!(Model::open(&path).unwrap().proto(), model().proto());
+    }
+
+    /// Above it the large weights go beside it, at pages; the model may be renamed, and saved over itself.
+    #[test]
+    fn weights_beside_it_above_the_limit() {
+        let folder = tempfile::tempdir().unwrap();
+        let name = if cfg!(unix) { "a:b.onnx" } else { "a_b.onnx" }; // Elsewhere a colon is no part of a name.
+        let (path, renamed) = (folder.path().join(name), folder.path().join("renamed.onnx"));
+        model().save_with_limit(&path, 1000).unwrap();
+        assert_eq!(files(folder.path()), [name, "a_b.onnx.data"], "no half-written file stays");
+        std::fs::rename(&path, &renamed).unwrap();
+        let stored = ModelProto::decode(std::fs::read(&renamed).unwrap().as_slice()).unwrap().graph.unwrap();
+        let entry = |i: usize, j: usize| stored.initializer[i].external_data.get(j).and_then(|e| e.value.clone());
+        let text = |t: &str| Some(t.to_owned());
+        assert_eq!([entry(0, 0), entry(0, 1), entry(0, 2)], [text("a_b.onnx.data"), text("0"), text("2400")]);
+        assert_eq!([entry(1, 0), entry(2, 1)], [None, text("4096")]);
+        let back = Model::open(&renamed).unwrap();
+        assert_eq!(back.proto(), model().proto());
+        if cfg!(unix) {
+            back.save_with_limit(&renamed, 1000).unwrap(); // Its weights are still mapped; elsewhere that locks them.
+            assert_eq!(Model::open(&renamed).unwrap().proto(), model().proto());
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.onnx");
+        let error = model().save_with_limit(&path, 10).unwrap_err().to_string();
+        assert!(error.contains("10 at most fit into one file"), "{error}");
+        assert_eq!(files(folder.path()), [""; 0]);
+        let error = model().save(folder.path().join("none/a.onnx")).unwrap_err().to_string();
+        assert!(error.contains("cannot write ") && error.contains("a.onnx"), "{error}");
+        std::fs::create_dir(&path).unwrap();
+        assert!(model().save(&path).is_err(), "a folder is in the way");
+        assert_eq!(files(folder.path()), ["a.onnx"], "the temporary file is gone");
     }
 }

@@ -4,6 +4,7 @@
 use super::file_node::{FileNode, Refusal, Settle, one};
 use crate::attributes::Attributes;
 use crate::dim::{Dim, element_count};
+use crate::dtype::DataType;
 use crate::emit::Emit;
 use crate::graph::Tensor;
 use crate::ops::axis;
@@ -23,11 +24,14 @@ pub(super) const OPERATORS: &[(&str, Settle)] = &[
 
 type Settled = Result<Vec<Option<Tensor>>, Refusal>;
 
-/// (x − mean) / √(var + ε) over these axes.
+/// (x − mean) / √(var + ε) over these axes; halves in float32, where squares do not overflow.
 fn normalised(e: &Emit, x: Tensor, axes: &[i64], epsilon: f32) -> Tensor {
+    let narrow = matches!(e.float_type(x), DataType::F16 | DataType::BF16).then(|| e.float_type(x));
+    let x = if narrow.is_some() { e.cast(x, DataType::F32) } else { x };
     let d = e.sub(x, e.reduce("ReduceMean", x, axes, true));
     let variance = e.reduce("ReduceMean", e.pow(d, 2.0), axes, true);
-    e.div(d, e.sqrt(e.add(variance, e.scalar(epsilon))))
+    let y = e.div(d, e.sqrt(e.add(variance, e.number_like(x, epsilon))));
+    narrow.map_or(y, |dtype| e.cast(y, dtype))
 }
 
 /// Over the last axes, from `axis` on; scale and bias have their shape.
@@ -76,20 +80,20 @@ fn group_normalization(n: &FileNode) -> Settled {
 fn gelu(n: &FileNode) -> Settled {
     let (e, x) = (n.e, n.input(0)?);
     let bent = match n.text_or("approximate", "none").as_str() {
-        "none" => e.node("Erf", &[e.div(x, e.scalar(std::f32::consts::SQRT_2))], Attributes::none()),
+        "none" => e.node("Erf", &[e.div(x, e.number_like(x, std::f32::consts::SQRT_2))], Attributes::none()),
         "tanh" => {
             let inner = e.add(x, e.scale(e.pow(x, 3.0), 0.044_715));
             e.node("Tanh", &[e.scale(inner, (2.0 / std::f32::consts::PI).sqrt())], Attributes::none())
         }
         other => return Err(format!("the approximation {other:?} is not known").into()),
     };
-    one(e.scale(e.mul(x, e.add(bent, e.scalar(1.0))), 0.5))
+    one(e.scale(e.mul(x, e.add(bent, e.number_like(x, 1.0))), 0.5))
 }
 
 /// x where it is positive, else α (eˣ − 1).
 fn exponential_below(e: &Emit, x: Tensor, alpha: f32) -> Tensor {
     let below = e.node("Clip", &[x], Attributes::none().with("min", f32::NEG_INFINITY).with("max", 0.0f32));
-    e.add(e.relu(x), e.scale(e.sub(e.exp(below), e.scalar(1.0)), alpha))
+    e.add(e.relu(x), e.scale(e.sub(e.exp(below), e.number_like(x, 1.0)), alpha))
 }
 
 fn elu(n: &FileNode) -> Settled {
@@ -110,7 +114,7 @@ fn prelu(n: &FileNode) -> Settled {
 /// log(1 + eˣ), as max(x, 0) + log(1 + e^−|x|), which does not overflow.
 fn softplus(e: &Emit, x: Tensor) -> Tensor {
     let small = e.exp(e.neg(e.node("Abs", &[x], Attributes::none())));
-    e.add(e.relu(x), e.node("Log", &[e.add(small, e.scalar(1.0))], Attributes::none()))
+    e.add(e.relu(x), e.node("Log", &[e.add(small, e.number_like(x, 1.0))], Attributes::none()))
 }
 
 fn softplus_node(n: &FileNode) -> Settled {
@@ -120,7 +124,7 @@ fn softplus_node(n: &FileNode) -> Settled {
 /// x / (1 + |x|)
 fn softsign(n: &FileNode) -> Settled {
     let (e, x) = (n.e, n.input(0)?);
-    one(e.div(x, e.add(e.node("Abs", &[x], Attributes::none()), e.scalar(1.0))))
+    one(e.div(x, e.add(e.node("Abs", &[x], Attributes::none()), e.number_like(x, 1.0))))
 }
 
 /// x tanh(softplus(x))

@@ -147,7 +147,7 @@ fn stretch(axis: usize, dim: Dim, wanted: &Wanted) -> Result<Option<Stretch>, Re
 
 fn along(n: &FileNode, x: Tensor, rank: usize, stretch: Stretch, filter: &Filter) -> Result<Tensor, Refusal> {
     let Stretch { axis, from, to, .. } = stretch;
-    if from.checked_mul(to).is_none_or(|elements| elements > MOST) {
+    if !from.checked_mul(to).is_some_and(|elements| elements <= MOST && n.e.afford(elements)) {
         return Err(format!("a matrix from {from} to {to} cells is too large").into());
     }
     let matrix = matrix(stretch, filter)?;

@@ -86,6 +86,18 @@ const OPERATORS: &[&str] = &[
     "Transpose",
     "Unsqueeze",
     "Where",
+    "LayerNormalization",
+    "InstanceNormalization",
+    "GroupNormalization",
+    "Gelu",
+    "Elu",
+    "Selu",
+    "PRelu",
+    "Softplus",
+    "Softsign",
+    "Mish",
+    "Resize",
+    "Upsample",
 ];
 
 const INT_ATTRIBUTES: &[&str] = &[
@@ -104,6 +116,7 @@ const INT_ATTRIBUTES: &[&str] = &[
     "value_int",
     "noop_with_empty_axes",
     "count_include_pad",
+    "num_groups",
     "fmod",
     "spatial",
     "storage_order",
@@ -268,6 +281,9 @@ fn good_nodes_with_one_number_replaced() {
         ("DepthToSpace", vec![int("blocksize", 2)]),
         ("Cast", vec![int("to", 1)]),
         ("Shape", vec![int("start", 1), int("end", 3)]),
+        ("Resize", vec![ints("axes", &[2, 3])]),
+        ("GroupNormalization", vec![int("num_groups", 2)]),
+        ("LayerNormalization", vec![int("axis", 2)]),
     ];
     for (op, attributes) in good {
         for which in 0..attributes.len() {

@@ -125,3 +125,17 @@ fn many_of_everything() {
     assert!((1000..3000).contains(&graph.nodes().len()), "{} nodes are left to the engine", graph.nodes().len());
     assert!(start.elapsed() < Duration::from_secs(60), "{:?}", start.elapsed());
 }
+
+/// A megabyte of empty attributes would be a gigabyte in memory.
+#[test]
+fn a_crowd_of_attributes() {
+    let mut net = Net::of(13, [2, 3]).node("Relu", &["x"], &["y"], vec![]).output("y");
+    net.graph().node[0].attribute = vec![Default::default(); 400_000];
+    let bytes = net.bytes();
+    assert!(bytes.len() < 1 << 20);
+    let error = onnx_graph::Model::read(bytes.into(), std::path::Path::new("crowd.onnx")).map(|_| ()).unwrap_err();
+    assert!(
+        error.to_string().starts_with("crowd.onnx has more nodes and attributes than memory is given to"),
+        "{error}"
+    );
+}
