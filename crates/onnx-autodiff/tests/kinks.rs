@@ -80,6 +80,15 @@ fn max_pool_takes_the_first_maximum_in_row_major_order() {
     near(&dx[0], &[10.0]);
 }
 
+/// A window of zeros behind a ReLU: the first cell gets the gradient, and the ReLU, at its own kink, sends nothing on.
+#[test]
+fn a_dead_window_sends_nothing_back() {
+    let build = |e: &Emit, x: &[Tensor]| e.node("MaxPool", &[e.relu(x[0])], max_pool(2, 2, 0));
+    let x = [-1.0, -2.0, 0.0, -4.0, /* another window, alive */ -1.0, 3.0, 3.0, -4.0];
+    let dx = gradients(build, &[(&[1, 2, 2, 2], &x)], (&[1, 2, 1, 1], &[5.0, 7.0]));
+    near(&dx[0], &[0.0, 0.0, 0.0, 0.0, 0.0, 7.0, 0.0, 0.0]);
+}
+
 #[test]
 fn global_max_pool_takes_the_first_maximum_in_row_major_order() {
     let build = |e: &Emit, x: &[Tensor]| e.node("GlobalMaxPool", x, none());
