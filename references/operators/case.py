@@ -38,13 +38,13 @@ class Case:
 
 @dataclass
 class Constant:
-    """An input that is part of the model: float arrays become float32, whole numbers int64."""
+    """An input that is part of the model: float arrays become float32, whole numbers int64, truths stay truths."""
 
     value: Any
 
     def array(self):
         value = np.asarray(self.value)
-        return value.astype(np.float32 if value.dtype.kind == "f" else np.int64)
+        return value.astype({"f": np.float32, "b": np.bool_}.get(value.dtype.kind, np.int64))
 
 
 def eighths(*shape, seed=0, low=-16, high=16):

@@ -76,10 +76,19 @@ def activations():
     yield Case("Swish", "alpha", [x], lambda x: x * torch.sigmoid(1.5 * x), {"alpha": 1.5}, opset=24)
     yield Case("Tanh", "plain", [x], torch.tanh)
     yield Case("Exp", "plain", [x], torch.exp)
+    yield Case("Log", "plain", [np.abs(x)], torch.log)
+    yield Case("Reciprocal", "plain", [nonzero(2, 3, 4)], torch.reciprocal)
+    yield Case("Erf", "plain", [x], torch.erf)
     yield Case("Sqrt", "plain", [np.abs(x)], torch.sqrt)
     yield Case("Pow", "square", [x, Constant(2.0)], lambda x: x**2)
     yield Case("Pow", "cube", [x, Constant(3.0)], lambda x: x**3)
     yield Case("Pow", "three-quarters", [np.abs(x), Constant(0.75)], lambda x: x**0.75)
+
+
+def choices():
+    condition = tied(2, 3, 1) > 0.25
+    truth = torch.from_numpy(condition)
+    yield Case("Where", "broadcast", [Constant(condition), eighths(2, 3, 4), eighths(4, seed=1)], lambda a, b: torch.where(truth, a, b))
 
 
 def casts():
@@ -88,4 +97,4 @@ def casts():
     yield Case("Cast", "double", [x], lambda x: x * 1, {"to": TensorProto.DOUBLE}, output_type=TensorProto.DOUBLE)
 
 
-CASES = [*arithmetic(), *extremes(), *activations(), *casts()]
+CASES = [*arithmetic(), *extremes(), *activations(), *choices(), *casts()]

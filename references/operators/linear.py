@@ -73,6 +73,25 @@ CONV = [
 ]
 
 
+def transposed(name, x, w, strides=(1, 1), padding=(0, 0), more=(0, 0), dilations=(1, 1), groups=1):
+    """A ConvTranspose case with input shape x and weight shape w; `padding` is the same before and after."""
+    weight = torch.from_numpy(eighths(*w, seed=1))
+
+    def function(x):
+        return F.conv_transpose2d(x, weight, None, strides, padding, more, groups, dilations)
+
+    attributes = {"kernel_shape": list(w[2:]), "strides": strides, "pads": [*padding, *padding], "output_padding": more}
+    attributes |= {"dilations": dilations, "group": groups}
+    return Case("ConvTranspose", name, [eighths(*x), Constant(weight.numpy())], function, attributes)
+
+
+CONV_TRANSPOSE = [
+    transposed("plain", (2, 3, 4, 3), (3, 2, 3, 3)),
+    transposed("stride2-padded", (1, 3, 4, 5), (3, 2, 3, 4), (2, 2), (1, 1), (1, 0)),
+    transposed("groups-dilated", (1, 4, 5, 4), (4, 3, 2, 3), (2, 1), (0, 1), (0, 0), (2, 2), 2),
+]
+
+
 def gemm(name, a, b, c=None, constants=False, **attributes):
     """A Gemm case; `constants` makes B and C initializers, as a linear layer has them."""
     values = [eighths(*a), eighths(*b, seed=1)] + ([] if c is None else [eighths(*c, seed=2)])
@@ -120,4 +139,4 @@ MATMUL = [
     matmul("vector-both", (4,), (4,)),
 ]
 
-CASES = CONV + GEMM + MATMUL
+CASES = CONV + CONV_TRANSPOSE + GEMM + MATMUL

@@ -10,14 +10,14 @@ FORMS = {"spatial": ([2, 3], 1), "spatial-flat": ([2, 3], 0), "last": ([-1], 0),
 
 
 def reductions():
-    functions = {"ReduceMean": torch.mean, "ReduceSum": torch.sum, "ReduceMax": torch.amax}
+    functions = {"ReduceMean": torch.mean, "ReduceSum": torch.sum, "ReduceMax": torch.amax, "ReduceMin": torch.amin}
     for operator, function in functions.items():
         for name, (axes, keep) in FORMS.items():
 
             def reduce(x, function=function, axes=axes, keep=keep):
                 return function(x, axes if axes else tuple(range(x.dim())), keepdim=bool(keep))
 
-            x = distinct(*SHAPE) if operator == "ReduceMax" else eighths(*SHAPE)
+            x = distinct(*SHAPE) if operator in ("ReduceMax", "ReduceMin") else eighths(*SHAPE)
             for opset in (11, 17, 18):
                 if opset != 17 and name != "spatial":
                     continue
@@ -27,8 +27,9 @@ def reductions():
                 inputs = [x] + ([Constant(axes)] if axes and as_input else [])
                 suffix = "" if opset == 17 else f"-opset{opset}"
                 yield Case(operator, name + suffix, inputs, reduce, attributes, opset=opset)
-    # amax: equal shares among the ties.
+    # amax and amin: equal shares among the ties.
     yield Case("ReduceMax", "ties", [tied(*SHAPE)], lambda x: torch.amax(x, (2, 3), keepdim=True), {"axes": [2, 3]})
+    yield Case("ReduceMin", "ties", [tied(*SHAPE)], lambda x: torch.amin(x, (2, 3), keepdim=True), {"axes": [2, 3]})
     yield Case("ReduceMax", "ties-last", [tied(*SHAPE)], lambda x: torch.amax(x, -1), {"axes": [-1], "keepdims": 0})
 
 

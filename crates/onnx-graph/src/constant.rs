@@ -56,7 +56,7 @@ pub enum ConstantError {
     },
 }
 
-/// Folding may make this many bytes that the file does not hold, a tensor at a time.
+/// Folding may make this many bytes that the file does not hold.
 pub const FOLDING_BUDGET: usize = 64 << 20;
 
 impl Constant {

@@ -3,7 +3,7 @@
 use std::cell::{Cell, Ref, RefCell};
 
 use crate::attributes::Attributes;
-use crate::constant::Constant;
+use crate::constant::{Constant, FOLDING_BUDGET};
 use crate::dim::{Dim, Shape};
 use crate::dtype::DataType;
 use crate::fold::{fold, integer_values};
@@ -21,9 +21,6 @@ pub struct EmitError {
     /// Whether that is its size: no memory would hold what it makes.
     pub too_large: bool,
 }
-
-/// Folding may make this many bytes in all.
-const FOLDING_BUDGET: usize = 64 << 20;
 
 /// Adds canonical nodes to a graph, infers what they make, and folds what is already known.
 ///

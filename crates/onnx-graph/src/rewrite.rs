@@ -13,7 +13,7 @@ pub fn rewrite(
     graph: &Graph,
     outputs: &[Tensor],
     replace: impl Fn(&Emit, &Node, &[Option<Tensor>]) -> Option<Vec<Tensor>>,
-) -> Result<(Graph, Vec<Tensor>), EmitError> {
+) -> Result<Graph, EmitError> {
     let mut copy = Graph::new();
     copy.opsets = graph.opsets.clone();
     copy.functions = graph.functions.clone();
@@ -47,8 +47,7 @@ pub fn rewrite(
         }
     }
     copy.outputs = outputs.iter().map(|t| mapped(graph, &mut copy, &mut map, *t)).collect();
-    let outputs = copy.outputs.clone();
-    Ok((copy, outputs))
+    Ok(copy)
 }
 
 fn mapped(graph: &Graph, copy: &mut Graph, map: &mut HashMap<Tensor, Tensor>, t: Tensor) -> Tensor {

@@ -175,7 +175,7 @@ impl Plain {
         options: &BenchOptions,
     ) -> Result<Plain, BenchError> {
         let graph = import(model, &options.plan.import)?.graph;
-        let (graph, _) = legal(&graph, &graph.outputs.clone(), engine.lacks())?;
+        let graph = legal(&graph, &graph.outputs.clone(), engine.lacks())?;
         let model = Model::from_proto(spell(&graph, &Spelling::for_graph(&graph, 1))?, model.path())?;
         let session = engine.load(Source::Bytes(model.to_bytes()), options.threads)?;
         Ok(Plain::new(session, picture)?)

@@ -95,7 +95,7 @@ impl Explainer {
         wanted.extend(plan.maps.iter().map(|m| m.map));
         wanted.extend(plan.maps.iter().filter_map(|m| m.caveat).map(|c| c.tensor));
         wanted.extend(plan.maps.iter().filter(|_| weights).map(|m| m.weights));
-        let (graph, _) = legal(&plan.graph, &wanted, engine.lacks())?;
+        let graph = legal(&plan.graph, &wanted, engine.lacks())?;
         let proto = spell(&graph, &Spelling::for_graph(&graph, batch))?;
         let outputs = proto.graph.iter().flat_map(|g| &g.output).filter_map(|o| o.name.clone()).collect();
         let model = Model::from_proto(proto, std::path::Path::new("explained"))?;

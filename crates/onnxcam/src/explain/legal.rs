@@ -1,6 +1,6 @@
 //! The explained graph for an engine: what it lacks lowered, what costs time for nothing folded.
 
-use onnx_graph::{Constant, Emit, EmitError, Graph, Node, Tensor, lower, rewrite};
+use onnx_graph::{Constant, DataType, Emit, EmitError, Graph, Node, Tensor, lower, rewrite};
 
 use super::late_expand::computed_before_expand;
 
@@ -8,7 +8,7 @@ use super::late_expand::computed_before_expand;
 /// - BatchNormalization folded into the convolution before it, in f64, where nobody else reads that convolution;
 /// - LRN lowered where the engine lacks it;
 /// - repeated values computed with before they are repeated.
-pub(crate) fn legal(graph: &Graph, outputs: &[Tensor], lacks: &[&str]) -> Result<(Graph, Vec<Tensor>), EmitError> {
+pub(crate) fn legal(graph: &Graph, outputs: &[Tensor], lacks: &[&str]) -> Result<Graph, EmitError> {
     let readers = graph.consumers();
     rewrite(graph, outputs, |e, node, inputs| match &*node.op {
         _ if node.carried.is_some() => None,
@@ -30,7 +30,7 @@ fn folded(graph: &Graph, e: &Emit, conv: &Node, norm: &Node, copied: Tensor) -> 
     let values = |node: &Node, i: usize| graph.constant(node.inputs.get(i).copied()??)?.to_f64().ok();
     let [scale, shift, mean, var] = [1, 2, 3, 4].map(|i| values(norm, i));
     let (scale, shift, mean, var) = (scale?, shift?, mean?, var?);
-    let weights = graph.constant(conv.inputs[1]?)?;
+    let weights = graph.constant(conv.inputs[1]?).filter(|w| w.dtype() == DataType::F32)?; // Of others, engines see to it.
     let filters = scale.len();
     let bias = match conv.inputs.get(2).copied().flatten() {
         Some(_) => values(conv, 2)?,

@@ -7,12 +7,10 @@ use onnx_graph::{
 };
 
 use super::pooled_head::pooled_linear_head;
-use crate::method::{At, Caveat, Needs};
+use crate::method::{At, Caveat, Method, Needs};
 use crate::target::{
     Head, HeadError, HeadOptions, LastLinear, Layer, LayerError, automatic_layer, find_head, find_layer, first_curved,
 };
-
-pub use crate::method::Method;
 
 /// The input that names a class for each picture; −1 stands for the predicted one.
 pub const TARGET: &str = "onnxcam.target";
@@ -204,7 +202,8 @@ fn emit_gradient(graph: &mut Graph, head: &Head, class: Tensor, layer: &Layer) -
             let classes: Vec<i64> = (0..head.classes as i64).collect();
             let classes = e.constant(Constant::i64s(&[1, classes.len()], &classes));
             let batch = e.shape(class).first().copied().unwrap_or(Dim::BATCH);
-            let seed = e.mask("Equal", e.reshape(class, vec![batch, Dim::new(1)]), classes); // [N, classes]
+            let chosen = e.compare("Equal", e.reshape(class, vec![batch, Dim::new(1)]), classes);
+            let seed = e.cast(chosen, e.float_type(head.scores)); // One-hot, [N, classes]
             e.finish()?;
             (head.scores, seed)
         }

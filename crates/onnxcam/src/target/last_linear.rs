@@ -1,6 +1,6 @@
 //! The linear layer that makes the class scores: a Gemm, a MatMul, or a 1×1 convolution.
 
-use onnx_graph::{Attributes, Constant, DataType, Dim, Emit, Graph, Node, Tensor};
+use onnx_graph::{Attributes, Dim, Emit, Graph, Node, Tensor};
 
 use super::Head;
 
@@ -49,7 +49,7 @@ impl LastLinear {
         };
         let rows = if head.binary {
             let row = e.reshape(matrix, vec![Dim::new(1), inputs]);
-            e.mul(sign_of_class(e, class), row) // Class 1 has the score, class 0 its negative.
+            e.mul(sign_of_class(e, class, row), row) // Class 1 has the score, class 0 its negative.
         } else {
             let gathered = e.node("Gather", &[matrix, class], Attributes::none().with("axis", self.class_axis as i64));
             if self.class_axis == 1 { e.transpose(gathered, &[1, 0]) } else { gathered }
@@ -74,9 +74,9 @@ fn is_pointwise(node: &Node) -> bool {
     all("kernel_shape", 1) && all("strides", 1) && all("pads", 0) && a.int("group") == 1
 }
 
-/// 1 for class 1, −1 for class 0; [N] -> [N, 1].
-fn sign_of_class(e: &Emit, class: Tensor) -> Tensor {
+/// 1 for class 1, −1 for class 0, in the type of `like`; [N] -> [N, 1].
+fn sign_of_class(e: &Emit, class: Tensor, like: Tensor) -> Tensor {
     let batch = e.shape(class).first().copied().unwrap_or(Dim::BATCH);
-    let class = e.cast(e.reshape(class, vec![batch, Dim::new(1)]), DataType::F32);
-    e.sub(e.scale(class, 2.0), e.constant(Constant::scalar(1.0)))
+    let class = e.cast(e.reshape(class, vec![batch, Dim::new(1)]), e.float_type(like));
+    e.sub(e.scale(class, 2.0), e.number_like(class, 1.0))
 }

@@ -144,7 +144,7 @@ pub fn pictures(shape: &[usize], seed: u64) -> ArrayD<f32> {
 /// The float outputs of a graph for a batch, what the engine lacks lowered.
 pub fn outputs(graph: &Graph, engine: &Arc<dyn Engine>, x: &ArrayD<f32>) -> Vec<ArrayD<f32>> {
     let lacks_lrn = engine.lacks().contains(&"LRN");
-    let (graph, _) = rewrite(graph, &graph.outputs, |e, node, inputs| match &*node.op {
+    let graph = rewrite(graph, &graph.outputs, |e, node, inputs| match &*node.op {
         "LRN" if lacks_lrn => Some(vec![lower::lrn(e, inputs[0]?, &node.attributes)]),
         _ => None,
     })
