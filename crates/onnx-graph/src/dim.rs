@@ -134,6 +134,7 @@ mod tests {
         assert_eq!(flat.div(Dim::new(512)), Some(n));
         assert_eq!(flat.div(n), Some(Dim::new(512)));
         assert_eq!(flat.div(Dim::new(5)), None);
+        assert_eq!(flat.div(Dim::new(511)), None); // 1 is left over.
         assert_eq!(n.mul(n), None);
         assert_eq!(n.add(Dim::new(3)).unwrap().at(4), 7);
         assert_eq!(Dim::new(7).div(Dim::new(-2)), Some(Dim::new(-3)));

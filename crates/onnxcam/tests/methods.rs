@@ -390,3 +390,22 @@ fn layers_of_one_cell() {
     assert!(found.iter().flat_map(|e| &e.maps).all(|map| map.dim() == (1, 1)));
     agreed(&model, &["grad-cam", "grad-cam++"], &PlanOptions::default(), &pictures(&[2, 3, 32, 32], 1), -1);
 }
+
+/// Dividing by a constant is straight, dividing by what depends on the layer is not.
+#[test]
+fn dividing_by_the_features_is_curved() {
+    let net = |by_features: bool| {
+        let (a, b) = if by_features { ("two", "raised") } else { ("raised", "two") };
+        let net = Maker::new(17).input("x", "f32[N,3,8,8]").weights("w", &[4, 3, 3, 3]).weights("fc", &[4, 5]);
+        let net = net.floats("two", &[], &[2.0]);
+        let net = net.node("Conv", &["x", "w"], &["conv"]).node("Relu", &["conv"], &["features"]);
+        let net = net.node("Add", &["features", "two"], &["raised"]).node("Div", &[a, b], &["quotient"]);
+        let net = net.node("ReduceMean", &["quotient"], &["mean"]).with("axes", [2, 3]).with("keepdims", 0);
+        net.node("MatMul", &["mean", "fc"], &["logits"]).output("logits", "f32[N,5]").model()
+    };
+    for by_features in [false, true] {
+        let plan = plan(&net(by_features), &["grad-cam", "grad-cam++"], &at("features")).unwrap();
+        assert!(plan.maps[0].notes.is_empty());
+        assert_eq!(!plan.maps[1].notes.is_empty(), by_features, "{:?}", plan.maps[1].notes);
+    }
+}
