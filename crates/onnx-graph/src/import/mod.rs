@@ -20,6 +20,7 @@ mod normalise;
 mod order;
 mod reduce;
 mod resize;
+mod single;
 mod vendor;
 mod weights;
 mod window;
@@ -48,6 +49,8 @@ pub struct ImportOptions {
     pub input_size: Option<(usize, usize)>,
     /// Fixes a batch that the file leaves open.
     pub batch: Option<usize>,
+    /// Reads a file in half or double precision as if it were written in float32; its weights keep their values.
+    pub single_precision: bool,
 }
 
 /// The canonical view of a model.
@@ -79,6 +82,17 @@ const OPSETS: std::ops::RangeInclusive<i64> = 1..=28;
 ///
 /// A file whose nodes only fit together for one image at a time, whatever its input declares, is read so.
 pub fn import(model: &Model, options: &ImportOptions) -> Result<Imported, ModelError> {
+    if options.single_precision
+        && let Some((proto, types)) = single::in_single_precision(model.proto())?
+    {
+        let mut imported = import_as_it_is(&model.with_proto(proto), options)?;
+        imported.notes.push(format!("the file is in {types}; it is computed in float32 here"));
+        return Ok(imported);
+    }
+    import_as_it_is(model, options)
+}
+
+fn import_as_it_is(model: &Model, options: &ImportOptions) -> Result<Imported, ModelError> {
     let imported = walk(model, options)?;
     let carried = |i: &Imported| i.graph.nodes().iter().filter(|n| n.carried.is_some()).count();
     let mut inputs = imported.graph.inputs.iter().filter_map(|t| imported.graph.shape(*t));

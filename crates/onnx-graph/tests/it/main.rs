@@ -16,3 +16,4 @@ mod names;
 mod net;
 mod schema;
 mod shape_arithmetic;
+mod single;
