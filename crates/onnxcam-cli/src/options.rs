@@ -3,10 +3,10 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
+use onnxcam::cache::{Cache, CacheError};
 use onnxcam::engine::{Choice, Chosen, EngineError, Search, choose};
 use onnxcam::explain::PlanOptions;
-use onnxcam::model::cache::CacheError;
-use onnxcam::model::{Cache, default_model};
+use onnxcam::model::default_model;
 use onnxcam::target::{Activation, HeadOptions};
 
 /// Which model, and what its file does not say.

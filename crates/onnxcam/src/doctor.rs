@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
+use crate::cache::Cache;
 use crate::engine::{Candidate, Choice, Chosen, Engine, Rten, Search, choose, survey};
 use crate::model::catalogue::{CATALOGUE, Entry};
-use crate::model::fetch::Client;
-use crate::model::program::PROGRAMS;
-use crate::model::{Cache, Kept, kept};
+use crate::model::{Kept, kept};
+use crate::package::Client;
+use crate::package::program::PROGRAMS;
 
 /// What was found.
 #[derive(Debug)]

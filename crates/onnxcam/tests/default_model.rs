@@ -4,19 +4,18 @@
 
 mod support;
 
-use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use onnx_graph::proto::ModelProto;
 use onnx_graph::{ImportOptions, Model, import};
-use onnxcam::model::catalogue::Package;
-use onnxcam::model::fetch::{Client, ClientError, Delivery};
-use onnxcam::model::{Cache, ProvideError, default_model, provide};
+use onnxcam::cache::Cache;
+use onnxcam::model::{ProvideError, default_model, provide};
+use onnxcam::package::{Client, ClientError, Delivery};
 use prost::Message;
-use support::{Shelf, TINY, Wheel, weights, wheel};
+use support::programs::{Role, role, start};
+use support::{Fake, Shelf, TINY, Wheel, weights, wheel};
 use tempfile::TempDir;
 
 /// A registry with one package, and an empty cache.
@@ -59,22 +58,6 @@ impl Setup {
     }
 }
 
-/// A client that does as it is told.
-struct Fake<F>(&'static str, F);
-
-fn fake<F: Fn(&Path) -> Result<Delivery, ClientError>>(name: &'static str, get: F) -> Fake<F> {
-    Fake(name, get)
-}
-
-impl<F: Fn(&Path) -> Result<Delivery, ClientError>> Client for Fake<F> {
-    fn name(&self) -> String {
-        self.0.to_owned()
-    }
-    fn get(&self, _: &Package, folder: &Path) -> Result<Delivery, ClientError> {
-        (self.1)(folder)
-    }
-}
-
 #[test]
 fn fetched_once_and_then_used_without_any_client() {
     let setup = Setup::new();
@@ -110,7 +93,7 @@ fn the_file_holds_the_checkpoints_weights_and_says_where_they_are_from() {
         assert!(tensor.raw_data.as_ref().unwrap() == &bytes, "{name}");
     }
     let metadata: Vec<(&str, &str)> = model.metadata_props.iter().map(|p| (p.key(), p.value())).collect();
-    let hash = setup.wheel.entry.package.checkpoint.sha256.to_string();
+    let hash = setup.wheel.entry.checkpoint.pin.sha256.to_string();
     let expected =
         [("preprocessing", "efficientnet-lite"), ("source_package", "tiny-model 1.2"), ("source_sha256", &hash)];
     for pair in expected {
@@ -154,9 +137,9 @@ fn other_weights_have_another_name_in_the_cache() {
 #[test]
 fn the_first_client_that_can_is_used_and_the_others_outcomes_are_told() {
     let setup = Setup::new();
-    let missing = fake("missing", |_| Err(ClientError::NotInstalled));
-    let never = fake("never", |_| panic!("not asked"));
-    let broken = fake("broken", |_| Err(ClientError::Failed("no way".to_owned())));
+    let missing = Fake("missing", |_| Err(ClientError::NotInstalled));
+    let never = Fake("never", |_| panic!("not asked"));
+    let broken = Fake("broken", |_| Err(ClientError::Failed("no way".to_owned())));
     let (path, lines) = setup.provide(&[&missing, &broken, &setup.shelf(), &never]);
     path.unwrap();
     assert_eq!(lines.len(), 3);
@@ -171,7 +154,7 @@ fn what_a_client_unpacked_is_taken_at_its_exact_path() {
         zip::ZipArchive::new(archive).unwrap().extract(folder.join("out")).unwrap();
         Ok(Delivery::Unpacked(folder.join("out")))
     };
-    setup.provide(&[&fake("unpacker", unpack)]).0.unwrap();
+    setup.provide(&[&Fake("unpacker", unpack)]).0.unwrap();
 }
 
 #[test]
@@ -179,9 +162,9 @@ fn if_no_client_can_the_error_says_what_was_tried_and_how_to_go_on() {
     let setup = Setup::new();
     let other = setup.dir.path().join("other.whl");
     fs::write(&other, b"not a wheel").unwrap();
-    let missing = fake("uv pip install", |_| Err(ClientError::NotInstalled));
-    let wrong = fake("pip download", |_| Ok(Delivery::Wheel(other.clone())));
-    let empty = fake("conda", |folder| Ok(Delivery::Unpacked(folder.to_owned())));
+    let missing = Fake("uv pip install", |_| Err(ClientError::NotInstalled));
+    let wrong = Fake("pip download", |_| Ok(Delivery::Wheel(other.clone())));
+    let empty = Fake("conda", |folder| Ok(Delivery::Unpacked(folder.to_owned())));
     let (result, lines) = setup.provide(&[&missing, &wrong, &empty]);
     let Err(ProvideError::Fetch(error)) = result else { panic!("{result:?}") };
 
@@ -227,32 +210,16 @@ fn a_damaged_cache_is_made_again() {
     assert_eq!(setup.fetches(), 3);
 }
 
-/// The variables that make this test program play one of several programs.
-const FOLDER: &str = "ONNXCAM_TEST_FOLDER";
-const DELAY: &str = "ONNXCAM_TEST_DELAY";
-
-/// Starts this program again, to run the test `name` alone in the role of [`play`].
-fn start(name: &str, setup: &Setup, delay: Duration) -> Child {
-    Command::new(env::current_exe().unwrap())
-        .args(["--exact", name])
-        .env(FOLDER, setup.dir.path())
-        .env(DELAY, delay.as_millis().to_string())
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap()
-}
-
 /// The role of a program among several: provides the model of the folder, with a slow client.
 /// Returns whether this is such a program.
 fn play() -> bool {
-    let Some(folder) = env::var_os(FOLDER).map(PathBuf::from) else {
+    let Some(Role { folder, delay }) = role() else {
         return false;
     };
-    let delay = env::var(DELAY).unwrap().parse().unwrap();
     let own = folder.join(std::process::id().to_string());
     fs::create_dir(&own).unwrap();
     let wheel = wheel(&own, &weights(&TINY, 1));
-    let shelf = Shelf { wheel: wheel.path, journal: folder.join("journal"), delay: Duration::from_millis(delay) };
+    let shelf = Shelf { wheel: wheel.path, journal: folder.join("journal"), delay };
     provide(&wheel.entry, &Cache::at(folder.join("cache")), &[&shelf], &mut |_| ()).unwrap();
     true
 }
@@ -264,7 +231,7 @@ fn of_several_programs_at_once_one_fetches_and_all_have_the_model() {
     }
     let setup = Setup::new();
     let name = "of_several_programs_at_once_one_fetches_and_all_have_the_model";
-    let programs = [0, 1, 2].map(|_| start(name, &setup, Duration::from_millis(500)));
+    let programs = [0, 1, 2].map(|_| start(name, setup.dir.path(), Duration::from_millis(500)));
     for mut program in programs {
         assert!(program.wait().unwrap().success());
     }
@@ -279,10 +246,10 @@ fn after_a_program_was_killed_half_way_the_next_makes_a_good_cache() {
     }
     let setup = Setup::new();
     let name = "after_a_program_was_killed_half_way_the_next_makes_a_good_cache";
-    let mut program = start(name, &setup, Duration::from_secs(600));
-    let start = Instant::now();
+    let mut program = start(name, setup.dir.path(), Duration::from_secs(600));
+    let begun = Instant::now();
     while setup.fetches() == 0 {
-        assert!(start.elapsed() < Duration::from_secs(60), "it never came to fetch");
+        assert!(begun.elapsed() < Duration::from_secs(60), "it never came to fetch");
         std::thread::sleep(Duration::from_millis(10));
     }
     program.kill().unwrap();

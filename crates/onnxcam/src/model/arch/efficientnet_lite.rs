@@ -57,6 +57,10 @@ pub const OUTPUT: &str = "logits";
 impl EfficientNetLite {
     /// The smallest, trained at 224×224.
     pub const LITE0: Self = Self { width: 1.0, depth: 1.0, size: 224, classes: 1000 };
+    /// Deeper, trained at 240×240.
+    pub const LITE1: Self = Self { width: 1.0, depth: 1.1, size: 240, classes: 1000 };
+    /// Deeper and wider, trained at 260×260.
+    pub const LITE2: Self = Self { width: 1.1, depth: 1.2, size: 260, classes: 1000 };
 
     /// The network, layer by layer.
     pub fn network(&self) -> Network {

@@ -3,7 +3,8 @@
 //! A cached file `x.onnx` is trusted when the digest in `x.onnx.sha256` beside it is its own. The
 //! digest is written last, so a program that is killed at any moment leaves nothing that a later
 //! one would mistake for a good file; and an advisory lock on `x.onnx.lock` lets one program at a
-//! time make the file while others wait for it.
+//! time make the file while others wait for it. A folder moves into place whole, in one step; whose files must be what is
+//! for those to say who know them.
 
 use std::ffi::OsStr;
 use std::fs::{self, File, TryLockError};
@@ -13,7 +14,7 @@ use std::path::{Path, PathBuf};
 use etcetera::BaseStrategy;
 use tempfile::TempDir;
 
-use super::digest::Digest;
+use crate::digest::Digest;
 
 /// The environment variable that names the cache folder.
 pub const CACHE_VARIABLE: &str = "ONNXCAM_CACHE";
@@ -49,7 +50,7 @@ pub struct Cache {
     root: PathBuf,
 }
 
-/// The right to make one file of the cache, and a folder to make it in.
+/// The right to make or remove one file or folder of the cache, and a folder to work in.
 ///
 /// The folder is in the cache, so that a finished file moves into place in one step; it goes when
 /// this value does.
@@ -119,7 +120,8 @@ impl Cache {
         files
     }
 
-    /// Waits for the right to make the file `name`, and clears away what a killed program left.
+    /// Waits for the right to make the file or folder `name`, and clears away what a killed program left. A name with `/`
+    /// in it lies in a folder of the cache; what is being made lies beside that folder, never in it.
     ///
     /// `waiting` is called once if another program holds that right. Ask [`Cache::verified`]
     /// again afterwards: the other program may have made the file.
@@ -131,22 +133,20 @@ impl Cache {
             let path = path.to_owned();
             move |source| CacheError::Io { action, path, source }
         };
-        fs::create_dir_all(&self.root).map_err(at("make the folder", &self.root))?;
+        let target = self.root.join(name);
+        let folder = target.parent().unwrap_or(&self.root);
+        fs::create_dir_all(folder).map_err(at("make the folder", folder))?;
 
         let path = self.root.join(format!("{name}.lock"));
         let file = File::options().create(true).truncate(false).write(true).open(&path);
         let lock = lock(file.map_err(at("open", &path))?, waiting).map_err(at("lock", &path))?;
 
-        let prefix = format!(".{name}.");
+        let prefix = format!(".{}.", target.file_name().unwrap_or_default().to_string_lossy());
         if lock.is_some() {
             self.clear(&prefix);
         }
         let folder = tempfile::Builder::new().prefix(&prefix).tempdir_in(&self.root);
-        Ok(Staging {
-            target: self.root.join(name),
-            folder: folder.map_err(at("make a folder in", &self.root))?,
-            _lock: lock,
-        })
+        Ok(Staging { target, folder: folder.map_err(at("make a folder in", &self.root))?, _lock: lock })
     }
 
     /// Removes the folders of stagings that never ended, as far as the system lets us.
@@ -202,6 +202,36 @@ impl Staging {
             write(path, content).map_err(|source| CacheError::Io { action: "write", path: path.clone(), source })?;
         }
         Ok(self.target)
+    }
+
+    /// Puts a finished folder, made in [`Staging::folder`], into the cache in place of what is there, and returns its path.
+    ///
+    /// # Errors
+    /// If it cannot be moved; the cache then holds what it held before, or no such folder.
+    pub fn finish_folder(self, made: &Path) -> Result<PathBuf, CacheError> {
+        self.set_aside()?;
+        fs::rename(made, &self.target).map_err(|source| self.failed("write", source))?;
+        Ok(self.target)
+    }
+
+    /// Removes the file or folder, where there is one.
+    ///
+    /// # Errors
+    /// If the system does not let it go: on Windows, a library that a program has loaded.
+    pub fn remove(self) -> Result<(), CacheError> {
+        self.set_aside()
+    }
+
+    /// Moves what is in the target's place into this folder, in one step; it goes with the folder.
+    fn set_aside(&self) -> Result<(), CacheError> {
+        match fs::rename(&self.target, self.folder.path().join("old")) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => Err(self.failed("remove", source)),
+            _ => Ok(()),
+        }
+    }
+
+    fn failed(&self, action: &'static str, source: io::Error) -> CacheError {
+        CacheError::Io { action, path: self.target.clone(), source }
     }
 }
 
@@ -267,6 +297,28 @@ mod tests {
         let files = cache.files();
         assert!(files.contains(&(path, 7)) && files.contains(&(deep.join("library"), 5)), "{files:?}");
         assert_eq!(files.len(), 4); // The checksum and the lock too.
+    }
+
+    /// Nothing of it is seen in its place before it is whole, and what was there before is gone then.
+    #[test]
+    fn a_folder_moves_into_place_whole_and_is_removed_whole() {
+        let (_dir, cache) = cache();
+        let place = cache.root().join("engines").join("e");
+        for content in [b"one", b"two"] {
+            let staging = cache.stage("engines/e", || panic!("nobody else is here")).unwrap();
+            assert_eq!(staging.folder().parent(), Some(cache.root()));
+            let made = staging.folder().join("made");
+            fs::create_dir(&made).unwrap();
+            fs::write(made.join(str::from_utf8(content).unwrap()), content).unwrap();
+            assert_eq!(staging.finish_folder(&made).unwrap(), place);
+        }
+        assert_eq!(fs::read(place.join("two")).unwrap(), b"two");
+        assert_eq!(fs::read_dir(&place).unwrap().count(), 1);
+        for _ in 0..2 {
+            cache.stage("engines/e", || ()).unwrap().remove().unwrap();
+            assert!(!place.exists());
+        }
+        assert_eq!(names(&cache), ["engines"]);
     }
 
     #[test]
