@@ -94,6 +94,13 @@ impl Cache {
         &self.root
     }
 
+    /// Why nothing can be written into it, or into the folder that it would be made in; `None` where it can be tried.
+    pub fn fault(&self) -> Option<String> {
+        let folder = self.root.ancestors().find(|folder| folder.exists())?;
+        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+        tempfile::tempfile_in(folder).err().map(|error| format!("cannot write to {}: {error}", folder.display()))
+    }
+
     /// The path of a file in the cache, if the file is there, whole, and as it was written.
     pub fn verified(&self, name: &str) -> Option<PathBuf> {
         let path = self.root.join(name);
@@ -377,6 +384,18 @@ mod tests {
             let path = first.finish(b"weights").unwrap();
             assert_eq!(second.join().unwrap(), Some(path));
         });
+    }
+
+    #[test]
+    fn a_folder_that_can_be_written_to_has_no_fault_and_gets_no_file() {
+        let (dir, cache) = cache();
+        assert_eq!(cache.fault(), None);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+        assert_eq!(Cache::at("not there either").fault(), None);
+        let file = dir.path().join("file");
+        fs::write(&file, b"").unwrap();
+        let fault = Cache::at(&file).fault().unwrap();
+        assert!(fault.contains(file.to_str().unwrap()), "{fault}");
     }
 
     #[test]

