@@ -185,6 +185,28 @@ fn completions_know_every_command_and_option() {
     assert_eq!((unknown.status, unknown.out.as_str()), (2, ""));
 }
 
+#[test]
+fn completions_know_the_values_of_options() {
+    let program = Program::new();
+    let values = [
+        "grad-cam++ grad-cam cam",
+        "efficientnet-lite0 efficientnet-lite1 efficientnet-lite2",
+        "auto rten ort",
+        "turbo jet viridis",
+        "overlay heatmap map panel",
+        "torchvision tf caffe efficientnet-lite unit",
+        "box bilinear bicubic lanczos",
+        "rgb bgr grey",
+        "nchw nhwc",
+        "softmax sigmoid none",
+        "crop stretch",
+    ];
+    let script = program.alone(&["completions", "bash"]).out;
+    for value in values {
+        assert!(script.contains(value), "{value}");
+    }
+}
+
 /// Where these shells are, they take what is meant for them.
 #[test]
 fn completions_are_scripts() {

