@@ -22,14 +22,18 @@ pub fn is_quiet() -> bool {
 
 /// A line of the results.
 pub fn line(text: impl Display) -> io::Result<()> {
-    writeln!(stdout().lock(), "{text}")
+    writeln!(stdout().lock(), "{text}").map_err(named)
 }
 
 /// Results as they are, whole.
 pub fn all(bytes: &[u8]) -> io::Result<()> {
     let mut out = stdout().lock();
-    out.write_all(bytes)?;
-    out.flush()
+    out.write_all(bytes).and_then(|()| out.flush()).map_err(named)
+}
+
+/// Says what could not be written to; the kind of error stays.
+fn named(error: io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("cannot write to standard output: {error}"))
 }
 
 /// A line beside the results that is said in any case: an error.

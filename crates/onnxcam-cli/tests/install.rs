@@ -120,7 +120,7 @@ fn models_are_listed_with_what_one_needs_to_choose() {
         let size = model["input"][1].as_u64().unwrap();
         let line = shown.lines().find(|line| line.contains(text(&model["name"]))).unwrap();
         let megabytes = model["download_bytes"].as_f64().unwrap() / 1e6;
-        for part in [format!("{size}×{size}"), format!("{megabytes:.1} MB"), "absent".to_owned()] {
+        for part in [format!("{size}x{size}"), format!("{megabytes:.1} MB"), "absent".to_owned()] {
             assert!(line.contains(&part), "{part}: {line}");
         }
         assert!(shown.contains(text(&model["licence"])));
@@ -297,6 +297,19 @@ fn nobody_reads_standard_output() {
         let output = command.stdout(writer).output().unwrap();
         let err = String::from_utf8(output.stderr).unwrap();
         assert_eq!((output.status.code(), err.as_str()), (Some(1), ""), "{arguments:?}");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn standard_output_that_cannot_be_written() {
+    let program = Program::new();
+    for arguments in [&["models"][..], &["completions", "bash"]] {
+        let full = fs::File::options().write(true).open("/dev/full").unwrap();
+        let output = program.command(arguments).stdout(full).output().unwrap();
+        let err = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        assert!(err.starts_with("error: cannot write to standard output: No space left"), "{err}");
     }
 }
 

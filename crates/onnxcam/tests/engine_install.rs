@@ -109,9 +109,8 @@ fn fetched_once_with_its_notices_and_then_found_without_any_client() {
     let size = |bytes: u64| format!("{:.1} MB", bytes as f64 / 1e6);
     let wheel = size(setup.release.package.wheel.size);
     let kept = size(setup.release.members().iter().map(|m| m.pin.size).sum());
-    let expected = format!(
-        "fetching ONNX Runtime 1.99.0 once: Python package p 1.99.0, {wheel}, of which {kept} are kept unpacked"
-    );
+    let expected =
+        format!("fetching ONNX Runtime 1.99.0 once: Python package p 1.99.0, {wheel}; what is kept of it takes {kept}");
     assert_eq!(lines, [expected]);
     assert_eq!(setup.cached(), whole());
     assert_eq!(fs::read(setup.library()).unwrap(), b"a library");

@@ -85,7 +85,7 @@ fn list(cache: &Cache, json: bool) -> anyhow::Result<()> {
         let mark = if is_default(entry) { "*" } else { "" };
         let parameters = format!("{:.1} million", entry.architecture.parameters() as f64 / 1e6);
         let download = format!("{:.1} MB", entry.package.wheel.size as f64 / 1e6);
-        let input = format!("{size}×{size}");
+        let input = format!("{size}x{size}");
         [mark.to_owned(), entry.name.to_owned(), input, parameters, download, in_words(state).to_owned()]
     };
     let header = ["", "model", "input", "parameters", "download", "in the cache"];

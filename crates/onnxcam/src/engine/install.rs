@@ -102,7 +102,7 @@ fn bring(
     }
     let unpacked: u64 = release.members().iter().map(|member| member.pin.size).sum();
     let (title, package, unpacked) = (release.title(), release.package.in_words(), unpacked as f64 / 1e6);
-    progress(&format!("fetching {title} once: {package}, of which {unpacked:.1} MB are kept unpacked"));
+    progress(&format!("fetching {title} once: {package}; what is kept of it takes {unpacked:.1} MB"));
     let members = release.members();
     let files = fetch(&release.package, &members, staging.folder(), clients, progress)?;
     let made = staging.folder().join("made");
