@@ -8,6 +8,7 @@ import make_golden
 import make_lite
 import make_operator_gradients
 import make_preprocess
+import make_vendor
 
 if __name__ == "__main__":
     make_operator_gradients.main()
@@ -15,3 +16,4 @@ if __name__ == "__main__":
     make_lite.main()
     make_checkpoints.main()
     make_golden.main()
+    make_vendor.main()
