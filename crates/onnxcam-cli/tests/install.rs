@@ -334,6 +334,8 @@ fn nobody_reads_standard_error() {
 fn a_cache_that_cannot_be_written_to() {
     let program = Program::new();
     let cache = ["--cache-dir", "/proc/onnxcam"]; // Not even the system's administrator can make a folder there.
+    let relative = program.run(program.command(&["doctor", "--cache-dir", "onnxcam"]).current_dir("/proc"));
+    assert!(relative.out.contains("nothing can be fetched into it: cannot write to .: "), "{}", relative.out);
     let doctor = program.alone(&[&["doctor", "--engine", "rten"], &cache[..]].concat());
     assert!(doctor.out.contains("nothing can be fetched into it: cannot write to /proc: "), "{}", doctor.out);
     for doing in [&["models", "fetch", "efficientnet-lite0"][..], &["engine", "install"]] {

@@ -96,8 +96,8 @@ impl Cache {
 
     /// Why nothing can be written into it, or into the folder that it would be made in; `None` where it can be tried.
     pub fn fault(&self) -> Option<String> {
-        let folder = self.root.ancestors().find(|folder| folder.exists())?;
-        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+        let here = |folder| if folder == Path::new("") { Path::new(".") } else { folder };
+        let folder = self.root.ancestors().map(here).find(|folder| folder.exists())?;
         tempfile::tempfile_in(folder).err().map(|error| format!("cannot write to {}: {error}", folder.display()))
     }
 
@@ -391,7 +391,6 @@ mod tests {
         let (dir, cache) = cache();
         assert_eq!(cache.fault(), None);
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
-        assert_eq!(Cache::at("not there either").fault(), None);
         let file = dir.path().join("file");
         fs::write(&file, b"").unwrap();
         let fault = Cache::at(&file).fault().unwrap();
