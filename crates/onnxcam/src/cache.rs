@@ -148,12 +148,23 @@ impl Cache {
         let file = File::options().create(true).truncate(false).write(true).open(&path);
         let lock = lock(file.map_err(at("open", &path))?, waiting).map_err(at("lock", &path))?;
 
-        let prefix = format!(".{}.", target.file_name().unwrap_or_default().to_string_lossy());
+        let prefix = prefix(name);
         if lock.is_some() {
             self.clear(&prefix);
         }
         let folder = tempfile::Builder::new().prefix(&prefix).tempdir_in(&self.root);
         Ok(Staging { target, folder: folder.map_err(at("make a folder in", &self.root))?, _lock: lock })
+    }
+
+    /// Clears away what programs left that were killed after they had put `name` into its place, unless one is at work on
+    /// it now.
+    pub fn tidy(&self, name: &str) {
+        let Ok(lock) = File::options().write(true).open(self.root.join(format!("{name}.lock"))) else {
+            return; // Then nothing was ever made here.
+        };
+        if lock.try_lock().is_ok() {
+            self.clear(&prefix(name));
+        }
     }
 
     /// Removes the folders of stagings that never ended, as far as the system lets us.
@@ -164,6 +175,11 @@ impl Cache {
             }
         }
     }
+}
+
+/// What the names of the folders begin with in which the file or folder `name` is made.
+fn prefix(name: &str) -> String {
+    format!(".{}.", name.rsplit('/').next().unwrap_or(name))
 }
 
 /// An exclusive lock on the file, or none where the file system has no locks. There, programs
@@ -366,6 +382,22 @@ mod tests {
         make(&cache, "m.onnx", b"weights");
         assert!(!left.exists());
         assert!(cache.verified("m.onnx").is_some());
+    }
+
+    #[test]
+    fn tidying_takes_what_the_dead_left_and_not_what_the_living_need() {
+        let (_dir, cache) = cache();
+        cache.tidy("engines/e");
+        let alive = cache.stage("engines/e", || ()).unwrap();
+        cache.tidy("engines/e");
+        let folder = alive.folder().to_owned();
+        assert!(folder.exists());
+        let left = alive.folder.keep();
+        drop(alive._lock);
+        cache.tidy("engines/other");
+        assert!(left.exists());
+        cache.tidy("engines/e");
+        assert!(!left.exists());
     }
 
     #[test]

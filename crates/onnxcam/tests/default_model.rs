@@ -146,6 +146,22 @@ fn the_first_client_that_can_is_used_and_the_others_outcomes_are_told() {
     assert_eq!(lines[1], "`broken` failed"); // a missing program is nothing to talk about
 }
 
+/// On a disk that is nearly full, what one client half brought could be the room that the next one needs.
+#[test]
+fn what_a_failed_client_brought_is_gone_before_the_next_is_asked() {
+    let setup = Setup::new();
+    let half = Fake("half", |folder: &Path| {
+        fs::write(folder.join("half"), "half a wheel").unwrap();
+        Err(ClientError::Failed("no room".to_owned()))
+    });
+    let next = Fake("next", |folder: &Path| {
+        let places = fs::read_dir(folder.parent().unwrap()).unwrap().map(|e| e.unwrap().path());
+        assert_eq!(places.collect::<Vec<_>>(), [folder]);
+        setup.shelf().get(&setup.wheel.entry.package, folder)
+    });
+    setup.provide(&[&half, &next]).0.unwrap();
+}
+
 #[test]
 fn what_a_client_unpacked_is_taken_at_its_exact_path() {
     let setup = Setup::new();

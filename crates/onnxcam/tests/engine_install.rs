@@ -121,6 +121,19 @@ fn fetched_once_with_its_notices_and_then_found_without_any_client() {
     assert_eq!((lines, setup.fetches()), (vec![], 1));
 }
 
+/// A program that is killed once the folder is in its place leaves what else it unpacked; the next one takes it away.
+#[test]
+fn what_a_killed_installer_left_behind_a_whole_folder_is_cleared_away() {
+    let setup = Setup::new();
+    setup.install(&[&setup.shelf()]).0.unwrap();
+    let left = setup.cache.root().join(".onnxruntime-1.99.0-here-any.x");
+    fs::create_dir(&left).unwrap();
+    fs::write(left.join("more"), "much more").unwrap();
+    assert!(!setup.install(&[]).0.unwrap().fetched);
+    assert!(!left.exists());
+    assert_eq!(setup.cached(), whole());
+}
+
 /// Every candidate that a search with only this cache has.
 fn candidates(cache: &Cache) -> Vec<PathBuf> {
     let search = Search { cache: Some(cache.root().to_owned()), ..Search::default() };
@@ -175,7 +188,12 @@ fn another_wheel_or_another_library_in_it_is_refused_and_leaves_nothing() {
     fs::write(setup.dir.path().join("p.whl"), b"another").unwrap();
     let message = setup.install(&[&setup.shelf()]).0.unwrap_err().to_string();
     assert!(message.contains("`shelf get`: the wheel it brought is not the right one: it has 7 bytes"), "{message}");
-    assert!(message.ends_with("\nhint: install pip or uv, or see to its connection; or do without"), "{message}");
+    assert!(
+        message.ends_with(
+            "\nhint: install pip or uv, or see to its connection and to the room on the disk; or do without"
+        ),
+        "{message}"
+    );
 
     let changed = release(setup.dir.path(), b"b library");
     let mixed = Release { library: setup.release.library, ..changed };

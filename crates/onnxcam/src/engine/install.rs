@@ -80,7 +80,13 @@ pub fn install_release(
 ) -> Result<Installed, InstallError> {
     let name = name_of(release);
     let library = cache.root().join(&name).join(release.library.file_name());
-    let fetched = state(release, cache) != State::Whole && bring(release, &name, cache, clients, progress)?;
+    let fetched = match state(release, cache) {
+        State::Whole => {
+            cache.tidy(&name);
+            false
+        }
+        _ => bring(release, &name, cache, clients, progress)?,
+    };
     if let Err(fault) = load(&library) {
         cache.stage(&name, || ())?.remove()?;
         return Err(fault.into());

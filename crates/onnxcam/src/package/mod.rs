@@ -24,7 +24,7 @@ pub struct Package {
     pub wheel: Pin,
     /// Whom the wheel is made for; `None` for one that fits everywhere.
     pub tags: Option<Tags>,
-    /// How to go on where it cannot be had, behind "install pip or uv, or see to its connection; or".
+    /// How to go on where it cannot be had, the end of a hint that begins "install pip or uv, …; or".
     pub otherwise: &'static str,
 }
 
@@ -93,7 +93,7 @@ impl FetchError {
         let attempts: String = self.attempts.iter().map(|a| format!("\n  {a}")).collect();
         format!(
             "no package client could fetch {}:{attempts}\n\
-             hint: install pip or uv, or see to its connection; or {}",
+             hint: install pip or uv, or see to its connection and to the room on the disk; or {}",
             self.package, self.otherwise
         )
     }
@@ -159,6 +159,7 @@ pub fn fetch(
         match result {
             Ok(files) => return Ok(files),
             Err(outcome) => {
+                let _ = fs::remove_dir_all(&place); // The next one may need the room.
                 let client = client.name();
                 if outcome != ClientError::NotInstalled {
                     progress(&format!("`{client}` failed"));
