@@ -81,3 +81,20 @@ impl Answer {
 pub fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_else(|| panic!("{value} is no text"))
 }
+
+/// Every command, and every command below one.
+pub const COMMANDS: [&[&str]; 13] = [
+    &["explain"],
+    &["layers"],
+    &["methods"],
+    &["models"],
+    &["models", "fetch"],
+    &["models", "path"],
+    &["engine"],
+    &["engine", "install"],
+    &["engine", "remove"],
+    &["bench"],
+    &["doctor"],
+    &["completions"],
+    &["man"],
+];
