@@ -12,8 +12,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use super::catalogue::Package;
-use super::fetch::{Client, ClientError, Delivery, failed};
+use super::{Client, ClientError, Delivery, Package, Tags, failed};
 
 /// How long a client may take.
 const PATIENCE: Duration = Duration::from_secs(15 * 60);
@@ -55,6 +54,11 @@ pub const PROGRAMS: [Program; 5] = [
     Program { program: "pip", arguments: PIP, unpacks: false },
 ];
 
+/// The same as one takes them: [`fetch`](super::fetch).
+pub fn clients() -> [&'static dyn Client; 5] {
+    PROGRAMS.each_ref().map(|program| program as &dyn Client)
+}
+
 impl Program {
     /// What it says its version is, such as `pip 25.3 from …`.
     ///
@@ -71,6 +75,31 @@ impl Program {
     }
 }
 
+impl Program {
+    /// The wheel made for these, whatever Python and system the client itself is on.
+    fn ask_for(&self, tags: &Tags, command: &mut Command) {
+        command.args(["--python-version", tags.python]);
+        if self.unpacks {
+            command.args(["--python-platform", tags.uv]);
+            // uv asks this variable which macOS is meant.
+            if let Some(version) = tags.macos() {
+                command.env("MACOSX_DEPLOYMENT_TARGET", version);
+            }
+        } else {
+            let abi = format!("cp{}", tags.python.replace('.', ""));
+            command.args(["--platform", tags.platform, "--implementation", "cp", "--abi", &abi]);
+        }
+    }
+}
+
+impl Tags {
+    /// The oldest macOS that the wheel is made for: `14.0` of `macosx_14_0_arm64`.
+    fn macos(&self) -> Option<String> {
+        let mut parts = self.platform.strip_prefix("macosx_")?.split('_');
+        Some(format!("{}.{}", parts.next()?, parts.next()?))
+    }
+}
+
 impl Client for Program {
     fn name(&self) -> String {
         let verb = if self.unpacks { "install" } else { "download" };
@@ -80,12 +109,15 @@ impl Client for Program {
     }
 
     fn get(&self, package: &Package, folder: &Path) -> Result<Delivery, ClientError> {
-        let Package { name, version, wheel, .. } = package;
+        let Package { name, version, wheel, tags, .. } = package;
         let line = format!("{name}=={version} --hash=sha256:{}\n", wheel.sha256);
         fs::write(folder.join(REQUIREMENTS), line).map_err(failed("cannot write the requirements"))?;
 
         let mut command = Command::new(self.program);
         command.args(self.arguments).args(ONE_WHEEL);
+        if let Some(tags) = tags {
+            self.ask_for(tags, &mut command);
+        }
         // Some people forbid pip to install outside virtual environments. This installs nothing.
         command.env("PIP_REQUIRE_VIRTUALENV", "0").env("NO_COLOR", "1");
         run(&mut command, folder, PATIENCE)?;
@@ -165,6 +197,24 @@ mod tests {
         assert_eq!(names[0], "uv pip install");
         assert_eq!(names[1..4], python);
         assert_eq!(names[4], "pip download");
+    }
+
+    #[test]
+    fn each_client_is_asked_in_its_own_words_for_a_wheel() {
+        let tags = Tags { python: "3.11", platform: "macosx_14_0_arm64", uv: "aarch64-apple-darwin" };
+        let words = |program: Program| {
+            let mut command = Command::new(program.program);
+            program.ask_for(&tags, &mut command);
+            let words: Vec<String> = command.get_args().map(|a| a.to_string_lossy().into_owned()).collect();
+            let variables = command.get_envs().map(|(name, value)| (name.to_owned(), value.map(ToOwned::to_owned)));
+            (words.join(" "), variables.collect::<Vec<_>>())
+        };
+        let target = [("MACOSX_DEPLOYMENT_TARGET".into(), Some("14.0".into()))];
+        let uv = "--python-version 3.11 --python-platform aarch64-apple-darwin";
+        assert_eq!(words(PROGRAMS[0]), (uv.to_owned(), target.to_vec()));
+        let pip = "--python-version 3.11 --platform macosx_14_0_arm64 --implementation cp --abi cp311";
+        assert_eq!(words(PROGRAMS[4]), (pip.to_owned(), vec![]));
+        assert_eq!(Tags { platform: "win_amd64", ..tags }.macos(), None);
     }
 
     #[test]

@@ -3,7 +3,8 @@
 //! A cached file `x.onnx` is trusted when the digest in `x.onnx.sha256` beside it is its own. The
 //! digest is written last, so a program that is killed at any moment leaves nothing that a later
 //! one would mistake for a good file; and an advisory lock on `x.onnx.lock` lets one program at a
-//! time make the file while others wait for it.
+//! time make the file while others wait for it. A folder moves into place whole, in one step; whose files must be what is
+//! for those to say who know them.
 
 use std::ffi::OsStr;
 use std::fs::{self, File, TryLockError};
@@ -13,7 +14,7 @@ use std::path::{Path, PathBuf};
 use etcetera::BaseStrategy;
 use tempfile::TempDir;
 
-use super::digest::Digest;
+use crate::digest::Digest;
 
 /// The environment variable that names the cache folder.
 pub const CACHE_VARIABLE: &str = "ONNXCAM_CACHE";
@@ -49,7 +50,7 @@ pub struct Cache {
     root: PathBuf,
 }
 
-/// The right to make one file of the cache, and a folder to make it in.
+/// The right to make or remove one file or folder of the cache, and a folder to work in.
 ///
 /// The folder is in the cache, so that a finished file moves into place in one step; it goes when
 /// this value does.
@@ -93,6 +94,13 @@ impl Cache {
         &self.root
     }
 
+    /// Why nothing can be written into it, or into the folder that it would be made in; `None` where it can be tried.
+    pub fn fault(&self) -> Option<String> {
+        let here = |folder| if folder == Path::new("") { Path::new(".") } else { folder };
+        let folder = self.root.ancestors().map(here).find(|folder| folder.exists())?;
+        tempfile::tempfile_in(folder).err().map(|error| format!("cannot write to {}: {error}", folder.display()))
+    }
+
     /// The path of a file in the cache, if the file is there, whole, and as it was written.
     pub fn verified(&self, name: &str) -> Option<PathBuf> {
         let path = self.root.join(name);
@@ -119,7 +127,8 @@ impl Cache {
         files
     }
 
-    /// Waits for the right to make the file `name`, and clears away what a killed program left.
+    /// Waits for the right to make the file or folder `name`, and clears away what a killed program left. A name with `/`
+    /// in it lies in a folder of the cache; what is being made lies beside that folder, never in it.
     ///
     /// `waiting` is called once if another program holds that right. Ask [`Cache::verified`]
     /// again afterwards: the other program may have made the file.
@@ -131,22 +140,31 @@ impl Cache {
             let path = path.to_owned();
             move |source| CacheError::Io { action, path, source }
         };
-        fs::create_dir_all(&self.root).map_err(at("make the folder", &self.root))?;
+        let target = self.root.join(name);
+        let folder = target.parent().unwrap_or(&self.root);
+        fs::create_dir_all(folder).map_err(at("make the folder", folder))?;
 
         let path = self.root.join(format!("{name}.lock"));
         let file = File::options().create(true).truncate(false).write(true).open(&path);
         let lock = lock(file.map_err(at("open", &path))?, waiting).map_err(at("lock", &path))?;
 
-        let prefix = format!(".{name}.");
+        let prefix = prefix(name);
         if lock.is_some() {
             self.clear(&prefix);
         }
         let folder = tempfile::Builder::new().prefix(&prefix).tempdir_in(&self.root);
-        Ok(Staging {
-            target: self.root.join(name),
-            folder: folder.map_err(at("make a folder in", &self.root))?,
-            _lock: lock,
-        })
+        Ok(Staging { target, folder: folder.map_err(at("make a folder in", &self.root))?, _lock: lock })
+    }
+
+    /// Clears away what programs left that were killed after they had put `name` into its place, unless one is at work on
+    /// it now.
+    pub fn tidy(&self, name: &str) {
+        let Ok(lock) = File::options().write(true).open(self.root.join(format!("{name}.lock"))) else {
+            return; // Then nothing was ever made here.
+        };
+        if lock.try_lock().is_ok() {
+            self.clear(&prefix(name));
+        }
     }
 
     /// Removes the folders of stagings that never ended, as far as the system lets us.
@@ -157,6 +175,11 @@ impl Cache {
             }
         }
     }
+}
+
+/// What the names of the folders begin with in which the file or folder `name` is made.
+fn prefix(name: &str) -> String {
+    format!(".{}.", name.rsplit('/').next().unwrap_or(name))
 }
 
 /// An exclusive lock on the file, or none where the file system has no locks. There, programs
@@ -203,6 +226,36 @@ impl Staging {
         }
         Ok(self.target)
     }
+
+    /// Puts a finished folder, made in [`Staging::folder`], into the cache in place of what is there, and returns its path.
+    ///
+    /// # Errors
+    /// If it cannot be moved; the cache then holds what it held before, or no such folder.
+    pub fn finish_folder(self, made: &Path) -> Result<PathBuf, CacheError> {
+        self.set_aside()?;
+        fs::rename(made, &self.target).map_err(|source| self.failed("write", source))?;
+        Ok(self.target)
+    }
+
+    /// Removes the file or folder, where there is one.
+    ///
+    /// # Errors
+    /// If the system does not let it go: on Windows, a library that a program has loaded.
+    pub fn remove(self) -> Result<(), CacheError> {
+        self.set_aside()
+    }
+
+    /// Moves what is in the target's place into this folder, in one step; it goes with the folder.
+    fn set_aside(&self) -> Result<(), CacheError> {
+        match fs::rename(&self.target, self.folder.path().join("old")) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => Err(self.failed("remove", source)),
+            _ => Ok(()),
+        }
+    }
+
+    fn failed(&self, action: &'static str, source: io::Error) -> CacheError {
+        CacheError::Io { action, path: self.target.clone(), source }
+    }
 }
 
 /// Where a cached file's digest is recorded, as `sha256sum --check` reads it.
@@ -213,126 +266,4 @@ fn checksum_path(path: &Path) -> PathBuf {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn cache() -> (TempDir, Cache) {
-        let dir = tempfile::tempdir().unwrap();
-        let cache = Cache::at(dir.path().join("not yet").join("there"));
-        (dir, cache)
-    }
-
-    fn make(cache: &Cache, name: &str, content: &[u8]) -> PathBuf {
-        let staging = cache.stage(name, || panic!("nobody else is here")).unwrap();
-        staging.finish(content).unwrap()
-    }
-
-    fn names(cache: &Cache) -> Vec<String> {
-        let entries = fs::read_dir(cache.root()).unwrap();
-        let mut names: Vec<_> = entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
-        names.sort();
-        names
-    }
-
-    #[test]
-    fn the_nearest_wish_wins() {
-        let choose = |named: Option<&str>, variable: Option<&str>| {
-            Cache::choose(named.map(Path::new), variable.map(OsStr::new)).unwrap()
-        };
-        assert_eq!(choose(Some("a"), Some("b")).root(), Path::new("a"));
-        assert_eq!(choose(None, Some("b")).root(), Path::new("b"));
-        let system = choose(None, None);
-        assert!(system.root().is_absolute() && system.root().ends_with("onnxcam"));
-        assert_eq!(choose(None, Some("")).root(), system.root());
-    }
-
-    #[test]
-    fn a_finished_file_is_verified_and_nothing_else_stays_but_its_checksum_and_lock() {
-        let (_dir, cache) = cache();
-        assert_eq!(cache.verified("m.onnx"), None);
-        let path = make(&cache, "m.onnx", b"weights");
-        assert_eq!(cache.verified("m.onnx"), Some(path.clone()));
-        assert_eq!(fs::read(path).unwrap(), b"weights");
-        assert_eq!(names(&cache), ["m.onnx", "m.onnx.lock", "m.onnx.sha256"]);
-    }
-
-    #[test]
-    fn files_are_listed_with_their_sizes() {
-        let (_dir, cache) = cache();
-        assert_eq!(cache.files(), []);
-        let path = make(&cache, "m.onnx", b"weights");
-        let deep = cache.root().join("engines").join("deep");
-        fs::create_dir_all(&deep).unwrap();
-        fs::write(deep.join("library"), b"12345").unwrap();
-        let files = cache.files();
-        assert!(files.contains(&(path, 7)) && files.contains(&(deep.join("library"), 5)), "{files:?}");
-        assert_eq!(files.len(), 4); // The checksum and the lock too.
-    }
-
-    #[test]
-    fn a_damaged_file_or_checksum_is_not_trusted_and_can_be_made_again() {
-        let (_dir, cache) = cache();
-        let path = make(&cache, "m.onnx", b"weights");
-        let checksum = checksum_path(&path);
-        let damages: [&dyn Fn(); 5] = [
-            &|| fs::write(&path, b"weightz").unwrap(),
-            &|| fs::write(&path, b"weigh").unwrap(),
-            &|| fs::remove_file(&path).unwrap(),
-            &|| fs::write(&checksum, b"").unwrap(),
-            &|| fs::remove_file(&checksum).unwrap(),
-        ];
-        for damage in damages {
-            damage();
-            assert_eq!(cache.verified("m.onnx"), None);
-            make(&cache, "m.onnx", b"weights");
-            assert!(cache.verified("m.onnx").is_some());
-        }
-    }
-
-    /// Killed while fetching, and killed between the file and its checksum.
-    #[test]
-    fn what_a_killed_program_left_is_cleared_away() {
-        let (_dir, cache) = cache();
-        let dead = cache.stage("m.onnx", || ()).unwrap();
-        fs::write(dead.folder().join("half"), b"wei").unwrap();
-        let left = dead.folder.keep();
-        fs::write(cache.root().join("m.onnx"), b"weights").unwrap();
-        drop(dead._lock);
-
-        assert!(left.join("half").exists());
-        assert_eq!(cache.verified("m.onnx"), None);
-        let other = cache.stage("other.onnx", || ()).unwrap();
-        assert!(left.exists(), "another file's leftovers are none of our business");
-        drop(other);
-        make(&cache, "m.onnx", b"weights");
-        assert!(!left.exists());
-        assert!(cache.verified("m.onnx").is_some());
-    }
-
-    #[test]
-    fn one_at_a_time() {
-        let (_dir, cache) = cache();
-        let first = cache.stage("m.onnx", || panic!("nobody else is here")).unwrap();
-        let (say, said) = std::sync::mpsc::channel();
-        std::thread::scope(|scope| {
-            let second = scope.spawn(|| {
-                let second = cache.stage("m.onnx", || say.send(()).unwrap()).unwrap();
-                let ready = cache.verified("m.onnx");
-                drop(second);
-                ready
-            });
-            said.recv().unwrap(); // the second waits
-            let path = first.finish(b"weights").unwrap();
-            assert_eq!(second.join().unwrap(), Some(path));
-        });
-    }
-
-    #[test]
-    fn a_folder_that_cannot_be_made_is_named() {
-        let dir = tempfile::tempdir().unwrap();
-        let file = dir.path().join("file");
-        fs::write(&file, b"").unwrap();
-        let message = Cache::at(file.join("cache")).stage("m", || ()).unwrap_err().to_string();
-        assert!(message.contains("cache: ") && message.contains("hint: "), "{message}");
-    }
-}
+mod tests;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use zip::result::ZipError;
 
-use super::digest::Digest;
+use crate::digest::Digest;
 
 /// What a file must be, to the byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +47,17 @@ pub enum PinError {
 }
 
 impl Pin {
+    /// A pin from its digest in hexadecimal, for tables.
+    ///
+    /// # Panics
+    /// If that is not 64 hexadecimal digits; in a table of constants the program does not compile then.
+    pub(crate) const fn new(size: u64, sha256: &str) -> Self {
+        match Digest::from_hex(sha256) {
+            Some(sha256) => Self { size, sha256 },
+            None => panic!("a SHA-256 has 64 hexadecimal digits"),
+        }
+    }
+
     /// Makes sure that a file on disk is the pinned one. At most the pinned length is read.
     ///
     /// # Errors

