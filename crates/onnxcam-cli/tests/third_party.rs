@@ -52,13 +52,15 @@ fn explain(folder: &Path, arguments: &[&str]) -> Output {
     command.current_dir(folder).arg("explain").args(arguments).output().unwrap()
 }
 
-/// rten, and ONNX Runtime where this machine has it; with `ONNXCAM_REQUIRE_ORT=1` it must.
-fn engines() -> &'static [&'static str] {
-    match choose(Choice::Ort, &Search::from_env(None)) {
-        Ok(_) => &["rten", "ort"],
-        Err(e) if env::var_os("ONNXCAM_REQUIRE_ORT").is_some_and(|v| v == "1") => panic!("{e}"),
-        Err(_) => &["rten"],
-    }
+/// rten, and ONNX Runtime where this machine has it (with `ONNXCAM_REQUIRE_ORT=1` it must): name and version.
+fn engines() -> Vec<(&'static str, String)> {
+    let found =
+        [Choice::Rten, Choice::Ort].into_iter().filter_map(|choice| match choose(choice, &Search::from_env(None)) {
+            Ok(chosen) => Some((chosen.engine.name(), chosen.engine.version())),
+            Err(e) if env::var_os("ONNXCAM_REQUIRE_ORT").is_some_and(|v| v == "1") => panic!("{e}"),
+            Err(_) => None,
+        });
+    found.collect()
 }
 
 /// Greatest difference; NaN is the worst.
@@ -120,7 +122,7 @@ fn maps_of_strangers_classifiers_are_those_of_an_independent_route() {
     let (mut measured, mut failures) = (Vec::new(), Vec::new());
     for classifier in wanted(&described(&folder), "classifiers") {
         let name = text(&classifier["name"]);
-        for engine in engines() {
+        for (engine, version) in engines() {
             let mut worst = BTreeMap::new();
             for picture in texts(&classifier["pictures"]) {
                 for signed in [false, true] {
@@ -138,7 +140,7 @@ fn maps_of_strangers_classifiers_are_those_of_an_independent_route() {
                     .filter(|(_, e)| e.is_nan() || **e > LIMIT)
                     .map(|(of, e)| format!("{name} on {engine}: {of} {e:.1e}")),
             );
-            measured.push(json!({ "name": name, "engine": engine, "errors": worst }));
+            measured.push(json!({ "name": name, "engine": engine, "version": version, "errors": worst }));
         }
     }
     fs::write(folder.join("measured.json"), format!("{:#}\n", Value::from(measured))).unwrap();
