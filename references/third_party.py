@@ -1,6 +1,6 @@
 """Classifiers that other people trained and exported, and what an independent route computes for them.
 
-    python references/third_party.py OUT           fetches the packages (0.2 GB), writes models, pictures, references
+    python references/third_party.py OUT           fetches the packages (0.2 GB of 0.3), writes models, pictures, references
     python references/third_party.py OUT --page    writes docs/third-party.md from what the Rust test measured there
 
 Nothing of it is committed but the page. README.md says what is in OUT.
