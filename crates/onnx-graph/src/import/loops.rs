@@ -29,7 +29,7 @@ impl Walk<'_, '_> {
         }
         let body = attribute.g.as_ref()?;
         let states = inputs.len().max(2) - 2;
-        let fits = body.input.len() == states + 2 && body.output.len() == states + 1 && proto.output.len() <= states;
+        let fits = body.input.len() == states + 2 && body.output.len() == states + 1;
         let given = inputs.iter().skip(2).all(Option::is_some);
         let most = usize::try_from(self.one_integer(inputs.first().copied()??)?).unwrap_or(0);
         let (asks, starts) = match inputs.get(1).copied().flatten() {
@@ -58,7 +58,9 @@ impl Walk<'_, '_> {
         around: &Scope,
         frame: &Frame,
     ) -> Result<Option<Vec<Option<Tensor>>>, ModelError> {
-        self.spend(turns * body.node.len(), &|| "Loop".to_owned())?;
+        if self.spend(turns * body.node.len(), &|| "Loop".to_owned()).is_err() {
+            return Ok(None);
+        }
         let (nodes, tensors) = self.size();
         let sequences = self.sequences.clone();
 

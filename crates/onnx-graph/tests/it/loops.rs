@@ -82,6 +82,43 @@ fn other_loops_are_carried_whole() {
     carried(open.input("turns", [0; 0]));
 }
 
+/// A thousand turns of a thousand turns of a thousand turns: written out as far as that is bounded, then carried whole.
+#[test]
+fn loops_that_multiply() {
+    let mut turn = adding();
+    for _ in 0..2 {
+        let inner = node("Loop", &["thousand", "", "s"], &["t"], vec![subgraph("body", turn)]);
+        turn = body(&["i", "c", "s"], vec![inner], &["c", "t"]);
+    }
+    let lines = net(1000, "", turn).weight(int64s("thousand", &[], &[1000])).lines();
+    assert_eq!(lines.len(), 1, "{} nodes", lines.len());
+    assert!(lines[0].starts_with("%y = Loop("), "{lines:?}");
+}
+
+/// What was learnt of sequences while a loop was tried is forgotten when it is carried.
+#[test]
+fn a_carried_loop_leaves_no_sequence_behind() {
+    let nodes = vec![
+        node("SequenceInsert", &["s", "w"], &["t"], vec![]),
+        node("Mystery", &["a"], &["a_out"], vec![]),
+        node("Identity", &["b"], &["b_out"], vec![]),
+    ];
+    let turn = body(&["i", "c", "a", "b", "s"], nodes, &["c", "a_out", "b_out", "t"]);
+    let states = ["two", "", "x", "x", "none"];
+    let net = Net::of(13, [2, 3])
+        .weight(int64s("two", &[], &[2]))
+        .zeros("w", &[3])
+        .node("SequenceEmpty", &[], &["none"], vec![])
+        .node("Loop", &states, &["p", "q", "all"], vec![subgraph("body", turn)])
+        .node("SequenceAt", &["all", "two"], &["y"], vec![])
+        .node("SequenceLength", &["all"], &["n"], vec![])
+        .output("y")
+        .output("n");
+    let lines = net.lines();
+    assert!(lines[1].starts_with("%p, %q, %all = Loop(") && lines[2].starts_with("%y = SequenceAt(%all"), "{lines:?}");
+    assert!(lines[3].starts_with("%n = SequenceLength(%all"), "{lines:?}");
+}
+
 fn integers(graph: &Graph, name: &str) -> (Vec<usize>, Vec<i64>) {
     let constant = graph.constant(graph.find(name).unwrap()).unwrap_or_else(|| panic!("{name} is not known"));
     (constant.dims().to_vec(), constant.to_i64().unwrap().unwrap())
