@@ -4,7 +4,7 @@
 //! (defaults explicit, axes counted from the front, sizes folded with the batch symbolic), Identity and Dropout
 //! become further names of their input, calls of local functions are replaced by the function's body. A node that we
 //! do not know, or not in that form, is carried as it is with the reason; only a computation that has to be
-//! differentiated minds.
+//! differentiated minds. Branches on a known condition and loops of known turns are replaced by what they come to.
 //!
 //! Every tensor of the file keeps its name.
 
@@ -16,10 +16,12 @@ mod file_node;
 mod inputs;
 mod layout;
 mod linear;
+mod loops;
 mod normalise;
 mod order;
 mod reduce;
 mod resize;
+mod sequences;
 mod single;
 mod vendor;
 mod weights;
@@ -135,7 +137,7 @@ fn walk(model: &Model, options: &ImportOptions) -> Result<Imported, ModelError> 
     let outputs = file.output.iter().map(|v| v.name.as_deref().unwrap_or_default());
     let frame = Frame::new(opset, 0, &file.node, outputs.clone());
     let functions = Functions::new(&model.proto().functions);
-    let mut walk = Walk { e: Emit::new(&mut graph), functions, declared, notes };
+    let mut walk = Walk { e: Emit::new(&mut graph), functions, declared, notes, sequences: HashMap::new() };
     for index in topological_order(&file.node)? {
         walk.node(&file.node[index], &frame, &mut scope)?;
     }
@@ -190,6 +192,8 @@ struct Walk<'m, 'g> {
     functions: Functions<'m>,
     declared: inputs::Declared,
     notes: Vec<String>,
+    /// The elements of those sequences that nodes have put together.
+    sequences: HashMap<Tensor, Vec<Tensor>>,
 }
 
 impl Walk<'_, '_> {
@@ -201,6 +205,14 @@ impl Walk<'_, '_> {
         }
         if let Some(branch) = self.taken(proto, &inputs) {
             let outputs = self.branch(branch, proto, scope, frame)?;
+            return self.bind(proto, outputs, frame, scope);
+        }
+        if let Some(counted) = self.counted(proto, &inputs)
+            && let Some(outputs) = self.unroll(counted, proto, &inputs, scope, frame)?
+        {
+            return self.bind(proto, outputs, frame, scope);
+        }
+        if let Some(outputs) = self.sequence(proto, &inputs, scope, frame)? {
             return self.bind(proto, outputs, frame, scope);
         }
         self.e.mark();

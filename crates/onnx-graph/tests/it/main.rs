@@ -11,6 +11,7 @@ mod functions;
 mod golden;
 mod hostile;
 mod inputs;
+mod loops;
 mod meaning;
 mod names;
 mod net;
