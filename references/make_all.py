@@ -8,11 +8,13 @@ import make_golden
 import make_lite0
 import make_lite0_crops
 import make_operator_gradients
+import make_pictures
 import make_preprocess
 
 if __name__ == "__main__":
     make_operator_gradients.main()
     make_preprocess.main()
+    make_pictures.main()
     make_lite0.main()
     make_lite0_crops.main()
     make_checkpoints.main()
