@@ -2,7 +2,8 @@
 
     python references/make_pictures.py [OUT]
 
-Writes them, {expected}.png and cases.json into crates/onnxcam/tests/golden/pictures. The pixels are Pillow's, turned
+Writes them, {expected}.png and cases.json into crates/onnxcam/tests/golden/pictures, and one picture in eight orientations into
+orientations beside it. The pixels are Pillow's, turned
 upright by its own function, but for what docs/pictures.md says differently: 16-bit samples are scaled, and alpha is
 composed over white; there they are made by definition. What Pillow cannot write is put together here, byte by byte.
 """
@@ -390,11 +391,48 @@ def tiffs():
     yield "cmyk-16-bit.tif", tiled(cmyk, photometric="separated"), (k - (c * k + 127) // 255).astype(np.uint8), "deep"
 
 
-def main(out=GOLDEN):
-    out = Path(out)
-    out.mkdir(parents=True, exist_ok=True)
-    for old in out.iterdir():
+# What undoes each orientation: what is stored is shown turned or mirrored back.
+UNDO = {
+    1: None,
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_90,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_270,
+}
+
+
+def orientations():
+    """One picture in eight orientations and four formats, all showing the same."""
+    # A JPEG turned and coded anew stays the same where each of its blocks is of one colour.
+    blocks = PHOTO.resize((WIDTH // 8, HEIGHT // 8)).resize((WIDTH // 8 * 8, HEIGHT // 8 * 8), Image.Resampling.NEAREST)
+    for value, undo in UNDO.items():
+        stored = PHOTO.transpose(undo) if undo is not None else PHOTO
+        files = {
+            "png": saved(stored, "PNG", exif=orientation(value)),
+            "webp": saved(stored, "WEBP", lossless=True, exif=orientation(value)),
+            "tif": saved(stored, "TIFF", compression="tiff_lzw", tiffinfo={274: value, 317: 2}),
+            "jpg": jpeg(blocks.transpose(undo) if undo is not None else blocks, subsampling="4:4:4", exif=orientation(value)),
+        }
+        for suffix, data in files.items():
+            assert suffix == "jpg" or np.array_equal(pixels(Image.open(io.BytesIO(data))), np.asarray(PHOTO)), (value, suffix)
+            yield f"{value}.{suffix}", data
+
+
+def emptied(folder):
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.iterdir():
         old.unlink()
+    return folder
+
+
+def main(out=GOLDEN):
+    turned = emptied(Path(out).parent / "orientations")
+    for name, data in orientations():
+        (turned / name).write_bytes(data)
+    out = emptied(Path(out))
     cases, known = [], {}
     for kind, make in {"jpeg": jpegs, "png": pngs, "webp": webps, "gif": gifs, "bmp": bmps, "tiff": tiffs}.items():
         for name, data, *definition in make():
