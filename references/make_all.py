@@ -10,6 +10,7 @@ import make_lite0_crops
 import make_operator_gradients
 import make_pictures
 import make_preprocess
+import make_vendor
 
 if __name__ == "__main__":
     make_operator_gradients.main()
@@ -19,3 +20,4 @@ if __name__ == "__main__":
     make_lite0_crops.main()
     make_checkpoints.main()
     make_golden.main()
+    make_vendor.main()

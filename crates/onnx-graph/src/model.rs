@@ -32,8 +32,12 @@ pub enum ModelError {
         "the model uses opset {opset}; opsets {oldest} to {newest} can be read\nhint: convert it with `onnx.version_converter`, or export it anew"
     )]
     Opset { opset: i64, oldest: i64, newest: i64 },
-    #[error("the model does not say which opset it uses\nhint: it is older than 2018, or damaged; export it anew")]
+    #[error("the model does not say which opset it uses\nhint: it may be damaged; export it anew")]
     NoOpset,
+    #[error(
+        "{node} is written in opset {opset}, and {reason}\nhint: convert it with `onnx.version_converter`, or export it anew"
+    )]
+    Ancient { node: String, opset: i64, reason: String },
     #[error("tensor \"{tensor}\" is read by {reader}, but nothing makes it: no node, input or initializer")]
     NeverMade { tensor: String, reader: String },
     #[error("tensor \"{tensor}\" is made twice: by {first} and by {second}")]
@@ -153,10 +157,11 @@ impl Model {
         import.map(|o| (o.domain.clone().unwrap_or_default(), o.version.unwrap_or(0))).collect()
     }
 
-    /// Version of the standard operator set; 0 where the file names none.
+    /// Version of the standard operator set; 0 where the file names none. Before IR version 3 there was only the first.
     pub fn opset(&self) -> i64 {
         let standard = |d: &str| d.is_empty() || d == "ai.onnx";
-        self.opsets().iter().filter(|(d, _)| standard(d)).map(|(_, v)| *v).max().unwrap_or(0)
+        let named = self.opsets().iter().filter(|(d, _)| standard(d)).map(|(_, v)| *v).max();
+        named.unwrap_or(if matches!(self.proto.ir_version, Some(1 | 2)) { 1 } else { 0 })
     }
 
     /// Writes the model: one file where the format allows that (below 2 GiB), else the weights beside it in

@@ -1,7 +1,61 @@
 //! Lowered operators compute what the operators do.
 
-use onnx_graph::{Attributes, DataType, Dim, Emit, Graph, lower};
-use testkit::{Draw, evaluate};
+use std::path::Path;
+
+use ndarray::{ArrayD, IxDyn};
+use onnx_graph::{Attributes, DataType, Dim, Emit, Graph, ImportOptions, Model, import, lower};
+use testkit::models::Maker;
+use testkit::{Draw, cases, evaluate};
+
+/// What a model of one output computes, every node of it understood.
+#[track_caller]
+fn computed(model: &Model, x: &[ArrayD<f64>]) -> ArrayD<f64> {
+    let graph = import(model, &ImportOptions::default()).unwrap().graph;
+    if let Some(carried) = graph.nodes().iter().find_map(|n| n.carried.as_ref()) {
+        panic!("{}: {}", model.path().display(), carried.reason);
+    }
+    let fed: Vec<_> = graph.inputs.iter().copied().zip(x.iter().cloned()).collect();
+    evaluate(&graph, 1, &fed, &graph.outputs).unwrap().remove(0)
+}
+
+#[track_caller]
+fn assert_close(found: &ArrayD<f64>, expected: &ArrayD<f64>, tolerance: f64, what: &str) {
+    assert_eq!(found.shape(), expected.shape(), "{what}");
+    for ((index, f), e) in found.indexed_iter().zip(expected) {
+        assert!((f - e).abs() <= tolerance * e.abs().max(1.0), "{what} at {index:?}: {f}, expected {e}");
+    }
+}
+
+/// The operators of ONNX Runtime's own domain against what it computes, in float32.
+#[test]
+fn vendor_operators() {
+    for case in cases(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vendor")) {
+        // FastGelu is allowed an approximation of tanh.
+        let tolerance = if case.name.starts_with("fastgelu") { 1e-5 } else { 2e-6 };
+        assert_close(&computed(&case.model, &case.x), &case.y[0], tolerance, &case.name);
+    }
+}
+
+/// The experimental operators by their definitions.
+#[test]
+fn experimental_operators() {
+    let x = Draw::new(3).uniform(&[2, 3, 4, 5]);
+    let run = |op: &str, with: fn(Maker) -> Maker| {
+        let maker = with(Maker::new(2).input("x", "f32[2,3,4,5]").node(op, &["x"], &["y"]));
+        computed(&maker.output("y", "f32").model(), std::slice::from_ref(&x))
+    };
+    let both = |m: Maker| m.with("alpha", 2.0f32).with("beta", 0.5f32);
+    let scaler = run("ImageScaler", |m| m.with("scale", 2.0f32).with("bias", vec![1.0f32, -3.0, 0.25]));
+    let bias = ArrayD::from_shape_vec(IxDyn(&[1, 3, 1, 1]), vec![1.0, -3.0, 0.25]).unwrap();
+    assert_close(&scaler, &(&x * 2.0 + bias), 1e-12, "ImageScaler");
+    assert_close(&run("Affine", both), &x.mapv(|v| 2.0 * v + 0.5), 1e-12, "Affine");
+    assert_close(&run("Scale", |m| m.with("scale", 0.25f32)), &(&x * 0.25), 1e-12, "Scale");
+    assert_close(&run("ScaledTanh", both), &x.mapv(|v| 2.0 * (0.5 * v).tanh()), 1e-12, "ScaledTanh");
+    let softplus = x.mapv(|v| 2.0 * (0.5 * v).exp().ln_1p());
+    assert_close(&run("ParametricSoftplus", both), &softplus, 1e-12, "ParametricSoftplus");
+    let cropped = run("Crop", |m| m.with("border", [1, 0, 2, 1]));
+    assert_close(&cropped, &x.slice(ndarray::s![.., .., 0..3, 1..3]).to_owned().into_dyn(), 0.0, "Crop");
+}
 
 #[test]
 fn lrn() {

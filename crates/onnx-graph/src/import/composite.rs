@@ -76,18 +76,30 @@ fn group_normalization(n: &FileNode) -> Settled {
     one(n.e.add(n.e.mul(n.e.reshape(normal, shape), scale), bias))
 }
 
-/// x Φ(x), Φ the normal distribution: x/2 (1 + erf(x/√2)); or with tanh(√(2/π) (x + 0.044715 x³)) for the erf.
 fn gelu(n: &FileNode) -> Settled {
-    let (e, x) = (n.e, n.input(0)?);
-    let bent = match n.text_or("approximate", "none").as_str() {
-        "none" => e.node("Erf", &[e.div(x, e.number_like(x, std::f32::consts::SQRT_2))], Attributes::none()),
-        "tanh" => {
-            let inner = e.add(x, e.scale(e.pow(x, 3.0), 0.044_715));
-            e.node("Tanh", &[e.scale(inner, (2.0 / std::f32::consts::PI).sqrt())], Attributes::none())
-        }
-        other => return Err(format!("the approximation {other:?} is not known").into()),
-    };
-    one(e.scale(e.mul(x, e.add(bent, e.number_like(x, 1.0))), 0.5))
+    let x = n.input(0)?;
+    match n.text_or("approximate", "none").as_str() {
+        "none" => one(gelu_by_erf(n.e, x)),
+        "tanh" => one(gelu_by_tanh(n.e, x)),
+        other => Err(format!("the approximation {other:?} is not known").into()),
+    }
+}
+
+/// x Φ(x), Φ the normal distribution: x/2 (1 + erf(x/√2)).
+pub(super) fn gelu_by_erf(e: &Emit, x: Tensor) -> Tensor {
+    let bent = e.node("Erf", &[e.div(x, e.number_like(x, std::f32::consts::SQRT_2))], Attributes::none());
+    half_and_bent(e, x, bent)
+}
+
+/// The same with tanh(√(2/π) (x + 0.044715 x³)) for the erf.
+pub(super) fn gelu_by_tanh(e: &Emit, x: Tensor) -> Tensor {
+    let inner = e.add(x, e.scale(e.pow(x, 3.0), 0.044_715));
+    let bent = e.node("Tanh", &[e.scale(inner, (2.0 / std::f32::consts::PI).sqrt())], Attributes::none());
+    half_and_bent(e, x, bent)
+}
+
+fn half_and_bent(e: &Emit, x: Tensor, bent: Tensor) -> Tensor {
+    e.scale(e.mul(x, e.add(bent, e.number_like(x, 1.0))), 0.5)
 }
 
 /// x where it is positive, else α (eˣ − 1).
@@ -112,7 +124,7 @@ fn prelu(n: &FileNode) -> Settled {
 }
 
 /// log(1 + eˣ), as max(x, 0) + log(1 + e^−|x|), which does not overflow.
-fn softplus(e: &Emit, x: Tensor) -> Tensor {
+pub(super) fn softplus(e: &Emit, x: Tensor) -> Tensor {
     let small = e.exp(e.neg(e.node("Abs", &[x], Attributes::none())));
     e.add(e.relu(x), e.node("Log", &[e.add(small, e.number_like(x, 1.0))], Attributes::none()))
 }

@@ -10,7 +10,7 @@ fn matmul(n: &FileNode) -> Result<Vec<Option<Tensor>>, Refusal> {
     one(n.e.matmul(n.input(0)?, n.input(1)?))
 }
 
-fn gemm(n: &FileNode) -> Result<Vec<Option<Tensor>>, Refusal> {
+pub(super) fn gemm(n: &FileNode) -> Result<Vec<Option<Tensor>>, Refusal> {
     let attributes = Attributes::none()
         .with("transA", n.int_or("transA", 0) != 0)
         .with("transB", n.int_or("transB", 0) != 0)

@@ -8,6 +8,7 @@
 //!
 //! Every tensor of the file keeps its name.
 
+mod ancient;
 mod calls;
 mod composite;
 mod elementwise;
@@ -19,9 +20,11 @@ mod normalise;
 mod order;
 mod reduce;
 mod resize;
+mod vendor;
 mod weights;
 mod window;
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 use calls::Functions;
@@ -58,6 +61,7 @@ pub struct Imported {
 
 /// The operators that files have, by family, with what settles them.
 const FAMILIES: &[&[(&str, Settle)]] = &[
+    ancient::OPERATORS,
     composite::OPERATORS,
     elementwise::OPERATORS,
     layout::OPERATORS,
@@ -69,7 +73,7 @@ const FAMILIES: &[&[(&str, Settle)]] = &[
 ];
 
 /// Opsets that we read.
-const OPSETS: std::ops::RangeInclusive<i64> = 7..=28;
+const OPSETS: std::ops::RangeInclusive<i64> = 1..=28;
 
 /// The canonical view of a model.
 ///
@@ -101,6 +105,7 @@ fn walk(model: &Model, options: &ImportOptions) -> Result<Imported, ModelError> 
     }
     let mut graph = Graph::new();
     graph.opsets = model.opsets();
+    graph.opsets.iter_mut().filter(|(d, _)| standard(d)).for_each(|(_, v)| *v = ancient::RAISED.max(*v));
     graph.functions = model.proto().functions.clone();
     let names = file.node.iter().flat_map(|n| &n.output).chain(file.input.iter().flat_map(|v| &v.name));
     names.for_each(|name| graph.reserve(name));
@@ -138,7 +143,18 @@ fn standard(domain: &str) -> bool {
     matches!(domain, "" | "ai.onnx")
 }
 
+/// Why an operator that no table has is carried.
+fn unknown(domain: &str) -> String {
+    match standard(domain) {
+        true => "this operator is not known here".to_owned(),
+        false => format!("this operator of the domain `{}` is not known here", printable(domain)),
+    }
+}
+
 type Scope = HashMap<String, Tensor>;
+
+/// The inputs of a node; absent ones are none.
+type Inputs = Vec<Option<Tensor>>;
 
 /// What a walk through one list of nodes knows: the file's own, or a function's.
 struct Frame<'n> {
@@ -174,6 +190,8 @@ impl Walk<'_, '_> {
             return self.bind(proto, outputs, frame, scope);
         }
         self.e.mark();
+        let (raised, inputs) = self.raised(proto, frame, inputs)?;
+        let proto = &*raised;
         let (nodes, tensors) = self.size();
         let outputs = match self.settle(proto, frame, &inputs) {
             Ok(outputs) => outputs,
@@ -185,6 +203,22 @@ impl Walk<'_, '_> {
         };
         self.label(proto);
         self.bind(proto, outputs, frame, scope)
+    }
+
+    /// The node as opset 7 has it where it is older; foreign ones are as they are.
+    fn raised<'p>(
+        &self,
+        proto: &'p NodeProto,
+        frame: &Frame,
+        inputs: Inputs,
+    ) -> Result<(Cow<'p, NodeProto>, Inputs), ModelError> {
+        if frame.opset >= ancient::RAISED || !standard(proto.domain()) {
+            return Ok((Cow::Borrowed(proto), inputs));
+        }
+        let raised = ancient::raise(&self.e, proto, frame.opset, &inputs);
+        let (node, inputs) =
+            raised.map_err(|reason| ModelError::Ancient { node: describe(proto), opset: frame.opset, reason })?;
+        Ok((Cow::Owned(node), inputs))
     }
 
     fn size(&self) -> (usize, usize) {
@@ -211,15 +245,17 @@ impl Walk<'_, '_> {
     ) -> Result<Vec<Option<Tensor>>, Refusal> {
         let op = proto.op_type.as_deref().unwrap_or("");
         let domain = proto.domain.as_deref().unwrap_or("");
-        if !standard(domain) {
-            return Err(format!("its domain is `{}`, not the standard one", printable(domain)).into());
-        }
         if !OPSETS.contains(&frame.opset) {
             return Err(format!("its function is written in opset {}", frame.opset).into());
         }
-        let settle = FAMILIES.iter().copied().flatten().find(|(name, _)| *name == op);
-        let (_, settle) = settle.ok_or("this operator is not known here")?;
-        let node = FileNode::new(&self.e, proto, frame.opset, inputs);
+        let families = match domain {
+            vendor::DOMAIN => &[vendor::OPERATORS],
+            _ if standard(domain) => FAMILIES,
+            _ => return Err(format!("its domain is `{}`, not the standard one", printable(domain)).into()),
+        };
+        let settle = families.iter().copied().flatten().find(|(name, _)| *name == op);
+        let (_, settle) = settle.ok_or_else(|| unknown(domain))?;
+        let node = FileNode::new(&self.e, proto, frame.opset.max(ancient::RAISED), inputs);
         let settled = settle(&node);
         if let Some(error) = self.e.take_error() {
             return Err(error.into());

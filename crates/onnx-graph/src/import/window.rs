@@ -75,7 +75,7 @@ fn kernel_of_weights(n: &FileNode) -> Result<Vec<i64>, Refusal> {
     }
 }
 
-fn conv(n: &FileNode) -> Settled {
+pub(super) fn conv(n: &FileNode) -> Settled {
     let attributes = windows(n, kernel_of_weights(n)?, &spatial(n)?)?.with("group", n.int_or("group", 1));
     let inputs = [Some(n.input(0)?), Some(n.input(1)?), n.optional(2)];
     let given = if inputs[2].is_some() { 3 } else { 2 };

@@ -1,5 +1,6 @@
 //! One program of tests: what a file means, and what a bad one gives.
 
+mod ancient;
 mod bad_files;
 mod carried;
 mod damaged;
