@@ -12,7 +12,7 @@ fuzz_target!(|bytes: &[u8]| {
         let Ok(mut checkpoint) = Checkpoint::open(path) else { return };
         for (name, shape) in TENSORS {
             if let Ok(values) = checkpoint.take(name, shape) {
-                assert_eq!(values.len(), shape.iter().product());
+                assert_eq!(values.len(), shape.iter().product::<usize>());
             }
         }
         let _ = checkpoint.finish();

@@ -12,9 +12,10 @@ fuzz_target!(|bytes: &[u8]| {
         let Ok(whole) = whole else { return };
         for row in (0..rows).take(4) {
             let part = reader.rows(row..row + 1).expect("the whole could be read");
-            let same = whole.outer_iter().nth(row).is_some_and(|expected| {
-                expected.iter().map(|v| v.to_bits()).eq(part.iter().map(|v| v.to_bits()))
-            });
+            let same = whole
+                .outer_iter()
+                .nth(row)
+                .is_some_and(|expected| expected.iter().map(|v| v.to_bits()).eq(part.iter().map(|v| v.to_bits())));
             assert!(same, "row {row}");
         }
     });

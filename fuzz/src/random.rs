@@ -30,8 +30,7 @@ impl Random {
 
     /// A number that code may trip over.
     pub fn number(&mut self) -> i64 {
-        const EDGES: [i64; 14] =
-            [0, 1, -1, 2, 3, -2, 4, 7, 1 << 20, 1 << 31, -(1 << 31), 1 << 40, i64::MAX, i64::MIN];
+        const EDGES: [i64; 14] = [0, 1, -1, 2, 3, -2, 4, 7, 1 << 20, 1 << 31, -(1 << 31), 1 << 40, i64::MAX, i64::MIN];
         match self.below(4) {
             0 => self.below(17) as i64 - 8,
             _ => EDGES[self.below(EDGES.len())],
