@@ -7,6 +7,7 @@ import make_checkpoints
 import make_golden
 import make_lite
 import make_operator_gradients
+import make_pictures
 import make_preprocess
 import make_vendor
 
@@ -14,6 +15,7 @@ if __name__ == "__main__":
     make_operator_gradients.main()
     make_preprocess.main()
     make_lite.main()
+    make_pictures.main()
     make_checkpoints.main()
     make_golden.main()
     make_vendor.main()

@@ -30,7 +30,7 @@ use crate::out::{self, note};
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub struct Arguments {
-    /// JPEG and PNG files, folders, patterns such as "*.jpg", or float32 .npy files in the network's own layout
+    /// JPEG, PNG, WebP, GIF, BMP and TIFF files, folders, patterns such as "*.jpg", or float32 .npy files in the network's own layout
     #[arg(required = true, value_name = "IMAGE")]
     images: Vec<PathBuf>,
     /// The class to explain: a number, a name, or top3; several with commas between [default: the predicted one]
