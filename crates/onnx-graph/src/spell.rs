@@ -34,6 +34,11 @@ impl Spelling {
             _ if node.carried.is_some() => OLDEST,
             "AveragePool" if node.attributes.ints("dilations").iter().any(|d| *d != 1) => 19,
             "HardSwish" => 14,
+            "ScatterElements" => match node.attributes.text("reduction") {
+                "none" => OLDEST,
+                "add" | "mul" => 16,
+                _ => 18,
+            },
             _ => OLDEST,
         };
         let base = match carried::opset_of(graph) {
@@ -405,6 +410,18 @@ impl Writer<'_> {
                 inputs.push(self.integers(a.ints("axes")));
                 left_out = &["axes"];
             }
+            "CumSum" => {
+                inputs.push(self.integers(&[a.int("axis")]));
+                left_out = &["axis"];
+            }
+            "TopK" => {
+                inputs.push(self.integers(&[a.int("k")]));
+                let attributes = a.iter().filter(|(name, _)| *name != "k").filter_map(attribute).collect();
+                let values = self.fresh("top");
+                self.push("TopK", inputs, [vec![values], outputs].concat(), attributes);
+                return Ok(());
+            }
+            "ScatterElements" if a.text("reduction") == "none" => left_out = &["reduction"],
             "AveragePool" if self.spelling.opset < 19 => left_out = &["dilations"],
             "Swish" if self.spelling.opset < 24 => {
                 self.swish(a.float("alpha"), x.expect("Swish has an input"), inputs, outputs);

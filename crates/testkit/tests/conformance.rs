@@ -52,20 +52,15 @@ const REFUSED: &[(&str, &str)] = &[
     ("argmax_no_keepdims_random_select_last_index", LAST_MAXIMUM),
     ("batchnorm_epsilon_training_mode", OUTPUT),
     ("batchnorm_example_training_mode", OUTPUT),
-    ("convtranspose_autopad_same", OUTPUT_SHAPE),
-    ("convtranspose_kernel_shape", OUTPUT_SHAPE),
-    ("convtranspose_output_shape", OUTPUT_SHAPE),
     ("maxpool_with_argmax_2d_precomputed_pads", OUTPUT),
     ("maxpool_with_argmax_2d_precomputed_strides", OUTPUT),
     ("mod_int64_fmod", C_REMAINDER),
     ("mod_mixed_sign_float32", C_REMAINDER),
     ("mod_mixed_sign_float64", C_REMAINDER),
     ("range_float_type_positive_delta", "input 0 is computed when the network runs"),
-    ("wrap_pad", "mode \"wrap\" is not supported"),
 ];
 const OUTPUT: &str = "its output 1 is read, which is not supported here";
 const LAST_MAXIMUM: &str = "taking the last of equal maxima is not supported";
-const OUTPUT_SHAPE: &str = "padding that follows from an output shape is not supported";
 const C_REMAINDER: &str = "C's fmod is not supported";
 
 /// The tolerance of the ONNX project's cases: float32, and values typed in by hand to four digits in one of them.
