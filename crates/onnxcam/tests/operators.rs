@@ -122,19 +122,21 @@ fn tolerance(case: &Case) -> f64 {
     if case.name == "averagepool_2d_ceil_last_window_starts_on_pad" { 1e-4 } else { 2e-6 }
 }
 
-/// With respect to every float input; where a rule takes weights as constants only, to the first.
+/// With respect to every float input; where a rule refuses that (weights have to be constants), to the first.
 #[test]
 fn gradients() {
     let mut moved = Vec::new();
     let (mut wrong, mut cases) = (Vec::new(), 0);
     for tried in OPERATORS.values().flatten() {
-        let mut readings = tried.differentiable();
-        let Some(most) = readings.next() else { continue };
+        let mut outcome = None;
+        for read in tried.differentiable() {
+            let found = outcome.insert(gradient(read));
+            if !found.as_ref().is_err_and(|error| error.contains("cannot differentiate")) {
+                break;
+            }
+        }
+        let Some(outcome) = outcome else { continue };
         cases += 1;
-        let outcome = match gradient(most) {
-            Err(refused) if refused.contains("cannot differentiate") => readings.next().map_or(Err(refused), gradient),
-            outcome => outcome,
-        };
         if outcome == Ok(true) {
             moved.push(tried.case.name.as_str());
         }

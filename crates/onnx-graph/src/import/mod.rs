@@ -13,6 +13,7 @@ mod calls;
 mod composite;
 mod elementwise;
 mod file_node;
+mod indexing;
 mod inputs;
 mod layout;
 mod linear;
@@ -64,6 +65,7 @@ const FAMILIES: &[&[(&str, Settle)]] = &[
     ancient::OPERATORS,
     composite::OPERATORS,
     elementwise::OPERATORS,
+    indexing::OPERATORS,
     layout::OPERATORS,
     linear::OPERATORS,
     normalise::OPERATORS,

@@ -301,7 +301,8 @@ const CURVED: &[&str] = &[
 ];
 
 /// Operators that are linear in each input, but bend where two of them depend on the layer.
-const PRODUCTS: &[&str] = &["Mul", "Div", "MatMul", "Gemm", "Conv", "ConvTranspose", "BatchNormalization"];
+const PRODUCTS: &[&str] =
+    &["Mul", "Div", "MatMul", "Gemm", "Conv", "ConvTranspose", "BatchNormalization", "ScatterElements"];
 
 /// The first node between a layer and the scores that is not piecewise linear in the layer, if there is one.
 pub fn first_curved<'g>(graph: &'g Graph, head: &Head, layer: Tensor) -> Option<&'g Node> {
@@ -392,6 +393,8 @@ mod tests {
             "Expand",
             "Gather",
             "GatherElements",
+            "TopK",
+            "CumSum",
             "Tile",
             "DepthToSpace",
             "ReduceMean",
