@@ -30,10 +30,13 @@ impl Spelling {
     /// The oldest opset that says all of this graph: 17 or what its operators need; with nodes that are carried, the
     /// file's own (13 at least), so that they mean what they meant.
     pub fn for_graph(graph: &Graph, batch: usize) -> Spelling {
+        let of = |node: &Node| node.inputs.first().and_then(|t| graph.tensor((*t)?).dtype);
         let needs = |node: &Node| match &*node.op {
             _ if node.carried.is_some() => OLDEST,
             "AveragePool" if node.attributes.ints("dilations").iter().any(|d| *d != 1) => 19,
             "HardSwish" => 14,
+            "ReduceMax" | "ReduceMin" if of(node) == Some(DataType::Bool) => 20,
+            "Mod" if of(node).is_some_and(DataType::is_float) => 28,
             "ScatterElements" => match node.attributes.text("reduction") {
                 "none" => OLDEST,
                 "add" | "mul" => 16,

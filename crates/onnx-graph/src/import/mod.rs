@@ -74,8 +74,14 @@ const FAMILIES: &[&[(&str, Settle)]] = &[
     window::OPERATORS,
 ];
 
-/// Opsets that we read.
-const OPSETS: std::ops::RangeInclusive<i64> = 1..=28;
+/// Every operator that is read: its domain, empty for the standard one, and its name.
+pub fn operators() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let standard = FAMILIES.iter().copied().flatten().map(|(name, _)| ("", *name));
+    standard.chain(vendor::OPERATORS.iter().map(|(name, _)| (vendor::DOMAIN, *name)))
+}
+
+/// Opsets that are read.
+pub const OPSETS: std::ops::RangeInclusive<i64> = 1..=28;
 
 /// The canonical view of a model.
 ///
