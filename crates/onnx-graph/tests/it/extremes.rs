@@ -106,6 +106,7 @@ const OPERATORS: &[&str] = &[
     "Hardmax",
     "CumSum",
     "SpaceToDepth",
+    "MaxUnpool",
 ];
 
 const INT_ATTRIBUTES: &[&str] = &[

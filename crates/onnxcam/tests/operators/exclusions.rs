@@ -57,7 +57,6 @@ pub static EXCLUSIONS: &[Exclusion] = &[
     ),
     import("dropout_default_mask*", "its output 1 is read", "the mask, output 1; output 0 is tried"),
     import("layer_normalization_*", "its output 1 is read", "mean and deviation, outputs 1 and 2; output 0 is tried"),
-    import("maxpool_with_argmax_2d_*", "its output 1 is read", "the indices, output 1; output 0 is tried"),
     import("mod_{int64_fmod,mixed_sign_float*}", "C's fmod", "C's remainder"),
     evaluator("batchnorm_*_training_mode", "output 0 at", TRAINING),
     evaluator("resize_downsample_scales_{linear,cubic}_align_corners", "output 0 at", ALIGN_CORNERS),
