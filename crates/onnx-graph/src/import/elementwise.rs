@@ -31,7 +31,7 @@ pub(super) const OPERATORS: &[(&str, Settle)] = &[
     ("Sub", binary),
     ("Mul", binary),
     ("Div", binary),
-    ("Pow", binary),
+    ("Pow", pow),
     ("And", binary),
     ("Or", binary),
     ("Equal", binary),
@@ -58,6 +58,18 @@ fn unary(n: &FileNode) -> Settled {
 
 fn binary(n: &FileNode) -> Settled {
     emit(n, &[Some(n.input(0)?), Some(n.input(1)?)], Attributes::none())
+}
+
+/// A float to an integer's power is one to that float's.
+fn pow(n: &FileNode) -> Settled {
+    let (base, mut exponent) = (n.input(0)?, n.input(1)?);
+    let dtype = |t: Tensor| n.e.graph().tensor(t).dtype;
+    if let (Some(float), Some(of)) = (dtype(base).filter(|d| d.is_float()), dtype(exponent))
+        && !of.is_float()
+    {
+        exponent = n.e.cast(exponent, float);
+    }
+    emit(n, &[Some(base), Some(exponent)], Attributes::none())
 }
 
 fn leaky_relu(n: &FileNode) -> Settled {

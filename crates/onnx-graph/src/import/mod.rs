@@ -13,6 +13,7 @@ mod calls;
 mod composite;
 mod elementwise;
 mod file_node;
+mod indexing;
 mod inputs;
 mod layout;
 mod linear;
@@ -23,6 +24,7 @@ mod reduce;
 mod resize;
 mod sequences;
 mod single;
+mod unpool;
 mod vendor;
 mod weights;
 mod window;
@@ -69,16 +71,24 @@ const FAMILIES: &[&[(&str, Settle)]] = &[
     ancient::OPERATORS,
     composite::OPERATORS,
     elementwise::OPERATORS,
+    indexing::OPERATORS,
     layout::OPERATORS,
     linear::OPERATORS,
     normalise::OPERATORS,
     reduce::OPERATORS,
     resize::OPERATORS,
+    unpool::OPERATORS,
     window::OPERATORS,
 ];
 
-/// Opsets that we read.
-const OPSETS: std::ops::RangeInclusive<i64> = 1..=28;
+/// Every operator that is read: its domain, empty for the standard one, and its name.
+pub fn operators() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let standard = FAMILIES.iter().copied().flatten().map(|(name, _)| ("", *name));
+    standard.chain(vendor::OPERATORS.iter().map(|(name, _)| (vendor::DOMAIN, *name)))
+}
+
+/// Opsets that are read.
+pub const OPSETS: std::ops::RangeInclusive<i64> = 1..=28;
 
 /// The canonical view of a model.
 ///
@@ -160,10 +170,15 @@ fn standard(domain: &str) -> bool {
 }
 
 /// Why an operator that no table has is carried.
-fn unknown(domain: &str) -> String {
-    match standard(domain) {
-        true => "this operator is not known here".to_owned(),
-        false => format!("this operator of the domain `{}` is not known here", printable(domain)),
+fn unknown(domain: &str, op: &str) -> String {
+    let values = "the shape of its output depends on values that only a run knows";
+    match (standard(domain), op) {
+        (true, "NonZero" | "Unique" | "Compress" | "NonMaxSuppression") => values.to_owned(),
+        (true, "GridSample" | "AffineGrid" | "RoiAlign" | "MaxRoiPool" | "DeformConv") => {
+            "sampling at places that the network computes is not supported here".to_owned()
+        }
+        (true, _) => "this operator is not known here".to_owned(),
+        (false, _) => format!("this operator of the domain `{}` is not known here", printable(domain)),
     }
 }
 
@@ -280,7 +295,7 @@ impl Walk<'_, '_> {
             _ => return Err(format!("its domain is `{}`, not the standard one", printable(domain)).into()),
         };
         let settle = families.iter().copied().flatten().find(|(name, _)| *name == op);
-        let (_, settle) = settle.ok_or_else(|| unknown(domain))?;
+        let (_, settle) = settle.ok_or_else(|| unknown(domain, op))?;
         let node = FileNode::new(&self.e, proto, frame.opset.max(ancient::RAISED), inputs);
         let settled = settle(&node);
         if let Some(error) = self.e.take_error() {
