@@ -101,6 +101,23 @@ fn by_definition() {
     });
 }
 
+/// Operators that the standard defines by a function, written out as its body: so far as every node of it is understood.
+#[test]
+fn function_bodies() {
+    let mut wrong = Vec::new();
+    let bodies = page::understood_bodies();
+    for (case, read) in &bodies {
+        let base = case.name.split('/').next().unwrap_or_default();
+        for read in read {
+            let outcome = on_evaluator(read).and_then(|y| compare(case, &read.graph, &y, tolerance(case)));
+            if let (Err(error), None) = (outcome, exclusion(At::Evaluator, base)) {
+                wrong.push(format!("{}: {error}", case.name));
+            }
+        }
+    }
+    finish(At::Evaluator, bodies.len(), &wrong);
+}
+
 #[test]
 fn on_rten() {
     on(At::Rten, &Rten);

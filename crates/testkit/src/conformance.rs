@@ -70,6 +70,22 @@ pub fn left_out() -> Vec<LeftOut> {
 ///
 /// Where its archive cannot be read.
 pub fn operator_cases(operator: &str) -> Vec<Case> {
+    all(operator).into_iter().filter(|case| !case.name.contains(BODY)).collect()
+}
+
+/// The cases of an operator that the standard defines by a function, with the function's body in the node's place.
+///
+/// # Panics
+///
+/// As [`operator_cases`].
+pub fn function_bodies(operator: &str) -> Vec<Case> {
+    all(operator).into_iter().filter(|case| case.name.contains(BODY)).collect()
+}
+
+/// In the name of a case of a function's body.
+const BODY: &str = "/expanded";
+
+fn all(operator: &str) -> Vec<Case> {
     let path = folder().join(format!("{operator}.zip"));
     let Ok(file) = File::open(&path) else { return Vec::new() };
     cases(file).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
@@ -83,11 +99,13 @@ fn cases(file: File) -> Result<Vec<Case>, String> {
     }
     names.sort_unstable();
     let mut cases = Vec::new();
-    for name in names.iter().filter_map(|n| n.strip_suffix("/model.onnx")) {
-        let model = member(&mut archive, &format!("{name}/model.onnx"))?.ok_or("a model is missing")?;
-        let model = Model::read(model.into(), Path::new(name)).map_err(|e| e.to_string())?;
-        let (x, y) = (numbered(&mut archive, name, 'x')?, numbered(&mut archive, name, 'y')?);
-        cases.push(Case { name: name.to_owned(), model, x, y, dy: vec![], dx: vec![] });
+    for path in names.iter().filter_map(|n| n.strip_suffix(".onnx")) {
+        let model = member(&mut archive, &format!("{path}.onnx"))?.ok_or("a model is missing")?;
+        let model = Model::read(model.into(), Path::new(path)).map_err(|e| e.to_string())?;
+        let stem = path.split('/').next().unwrap_or(path);
+        let (x, y) = (numbered(&mut archive, stem, 'x')?, numbered(&mut archive, stem, 'y')?);
+        let name = path.strip_suffix("/model").unwrap_or(path).to_owned();
+        cases.push(Case { name, model, x, y, dy: vec![], dx: vec![] });
     }
     Ok(cases)
 }

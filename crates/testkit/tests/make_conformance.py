@@ -6,7 +6,8 @@ Needs `onnx==1.23.2` and numpy. Writes into tests/conformance, for every operato
 `onnx` (Apache-2.0) has cases of, whether onnxcam reads it or not:
 
 - {Operator}.zip: of each case {case}/model.onnx, as the package generates it, {case}/x0.npy, x1.npy, … and {case}/y0.npy,
-  y1.npy, …; bfloat16 and float16 as float32.
+  y1.npy, …; bfloat16 and float16 as float32. Where the standard defines the operator by a function, {case}/expanded….onnx has
+  its body in the node's place.
 - left_out.tsv: operator, case and reason of those that are not in the archives.
 - operators.tsv: every operator of the standard domain, the opsets that changed it, and the one that took it back.
 """
@@ -27,9 +28,7 @@ LARGEST = 50_000  # elements of a case
 LOSSES = "NegativeLogLikelihoodLoss", "SoftmaxCrossEntropyLoss"
 
 
-def expanded(case):
-    """Whether it is another case of the same numbers: the operator's function body in the node's place."""
-    return len(case.model.graph.node) != 1 or case.name.endswith("_expanded")
+BODY = "_expanded"  # in the names of cases that have the operator's function body in the node's place
 
 
 def left_out(case):
@@ -92,12 +91,16 @@ def main(out=Path(__file__).parent / "conformance"):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         cases = [case for case in collect_testcases(None) if case.model and case.data_sets]
-    operators, refused = {}, []
+    operators, refused, bodies = {}, [], {}
     for case in cases:
         node = case.model.graph.node[0]
-        if expanded(case) or node.domain:
+        stem, body, version = case.name.removeprefix("test_").partition(BODY)
+        if body:
+            bodies.setdefault(stem, []).append((f"expanded{version}", case.model))
             continue
-        stem, reason = case.name.removeprefix("test_"), left_out(case)
+        if node.domain:
+            continue
+        reason = left_out(case)
         if reason:
             refused.append((node.op_type, stem, reason))
         else:
@@ -106,6 +109,8 @@ def main(out=Path(__file__).parent / "conformance"):
         with zipfile.ZipFile(out / f"{operator}.zip", "w") as archive:
             for stem, case in sorted(taken, key=lambda pair: pair[0]):
                 write(archive, f"{stem}/model.onnx", case.model.SerializeToString(deterministic=True))
+                for name, body in bodies.get(stem, []):
+                    write(archive, f"{stem}/{name}.onnx", body.SerializeToString(deterministic=True))
                 for letter, values in zip("xy", case.data_sets[0]):
                     for i, value in enumerate(values):
                         write(archive, f"{stem}/{letter}{i}.npy", npy(array(value)))

@@ -5,9 +5,11 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use onnx_autodiff::{RULES, Rule};
-use testkit::conformance::{StandardOperator, left_out, standard_operators};
+use testkit::Case;
+use testkit::conformance::{StandardOperator, function_bodies, left_out, standard_operators};
 
 use crate::exclusions::{At, EXCLUSIONS, exclusion};
+use crate::reading::{Read, readings};
 use crate::{OPERATORS, Tried};
 
 /// Operators that the ONNX project has no case of which we read, and what tests them.
@@ -61,9 +63,13 @@ pub fn page() -> String {
         writeln!(page, "| {name} | {opsets} | {how} | {} | {} |", row.cells(), row.notes.join(", ")).unwrap();
     }
     let [total, read, evaluator, rten, ort, vjp, floats] = sum;
+    let (bodies, understood) =
+        (OPERATORS.keys().map(|name| function_bodies(name).len()).sum::<usize>(), understood_bodies().len());
     writeln!(
         page,
         "| **all** | | | {total} | {read} | {evaluator} | {rten} | {ort} | {vjp} of {floats} | |\n\n\
+         Some of these operators the standard defines by a function. Of {bodies} cases with its body in the operator's place, \
+         {understood} are understood whole, and are computed as by the operator.\n\n\
          ## What does not pass, and why\n\n| | where | cases | reason |\n|---|---|---|---|"
     )
     .unwrap();
@@ -72,6 +78,12 @@ pub fn page() -> String {
     }
     page.push_str(&without(&history));
     page
+}
+
+/// The function bodies of operators that are read of which every node is understood.
+pub fn understood_bodies() -> Vec<(Case, Vec<Read>)> {
+    let bodies = OPERATORS.keys().flat_map(|name| function_bodies(name));
+    bodies.filter_map(|case| readings(&case).ok().map(|read| (case, read))).collect()
 }
 
 /// The opsets in which files may use an operator, and those that changed it.
