@@ -82,6 +82,17 @@ fn count(n: &FileNode) -> Settled {
 
 fn range(n: &FileNode) -> Settled {
     const MOST: i64 = 4096;
+    let dtype = n.e.graph().tensor(n.input(0)?).dtype.unwrap_or(DataType::I64);
+    if dtype.is_float() {
+        let (start, limit, delta) = (n.number(0)?, n.number(1)?, n.number(2)?);
+        let count = ((limit - start) / delta).ceil().max(0.0);
+        if !(count <= MOST as f64 && n.e.afford(count as usize)) {
+            return Err(format!("{count} numbers are too many to fold").into());
+        }
+        let values: Vec<f64> = (0..count as usize).map(|i| start + i as f64 * delta).collect();
+        let values = Constant::floats(dtype, &[values.len()], &values);
+        return one(n.e.constant(values.ok_or("its floats are of an unknown width")?));
+    }
     let scalar = |i: usize| match n.integers(i)?.as_slice() {
         [one] => Ok(*one),
         several => Err(Refusal::from(format!("input {i} has {} elements", several.len()))),
@@ -94,9 +105,8 @@ fn range(n: &FileNode) -> Settled {
         return Err(format!("{count} numbers are too many to fold").into());
     }
     let values: Vec<i64> = (0..count).map(|i| start + i * delta).collect();
-    let dtype = n.e.graph().tensor(n.input(0)?).dtype.unwrap_or(DataType::I64);
     let values = Constant::integers(dtype, &[values.len()], &values);
-    one(n.e.constant(values.ok_or("it counts in floats")?))
+    one(n.e.constant(values.ok_or("it counts in what is no number")?))
 }
 
 /// 0 stands for the input's size (unless `allowzero`), −1 for what is left.
@@ -332,10 +342,16 @@ fn depth_to_space(n: &FileNode) -> Settled {
     one(n.e.node("DepthToSpace", &[n.input(0)?], attributes))
 }
 
-/// Cell (y, x) of each block of b × b goes into channels of its own, [N, C, bH, bW] -> [N, b²C, H, W].
+/// Cell (y, x) of each block of b × b goes into channels of its own, [N, C, bH, bW] -> [N, b²C, H, W]; in DCR order, the
+/// only one before opset 28, the cells are the outer part of the channel axis.
 fn space_to_depth(n: &FileNode) -> Settled {
     let shape = n.shape(0)?;
     let block = n.int("blocksize").filter(|b| *b > 0).ok_or("its block size is missing")?;
+    let perm = match n.text_or("mode", "DCR").as_str() {
+        "DCR" => [0, 3, 5, 1, 2, 4],
+        "CRD" => [0, 1, 3, 5, 2, 4],
+        other => return Err(format!("mode {other:?} is not known").into()),
+    };
     let &[batch, channels, height, width] = shape.as_slice() else {
         return Err(format!("it takes 4 axes, not {}", show_shape(&shape)).into());
     };
@@ -345,5 +361,5 @@ fn space_to_depth(n: &FileNode) -> Settled {
     let ((rows, columns), deep) =
         cells.ok_or_else(|| format!("{} has no whole blocks of {block}×{block}", show_shape(&shape)))?;
     let blocks = n.e.reshape(n.input(0)?, vec![batch, channels, rows, b, columns, b]);
-    one(n.e.reshape(n.e.transpose(blocks, &[0, 3, 5, 1, 2, 4]), vec![batch, deep, rows, columns]))
+    one(n.e.reshape(n.e.transpose(blocks, &perm), vec![batch, deep, rows, columns]))
 }

@@ -21,6 +21,7 @@ mod normalise;
 mod order;
 mod reduce;
 mod resize;
+mod unpool;
 mod vendor;
 mod weights;
 mod window;
@@ -71,6 +72,7 @@ const FAMILIES: &[&[(&str, Settle)]] = &[
     normalise::OPERATORS,
     reduce::OPERATORS,
     resize::OPERATORS,
+    unpool::OPERATORS,
     window::OPERATORS,
 ];
 
@@ -152,10 +154,15 @@ fn standard(domain: &str) -> bool {
 }
 
 /// Why an operator that no table has is carried.
-fn unknown(domain: &str) -> String {
-    match standard(domain) {
-        true => "this operator is not known here".to_owned(),
-        false => format!("this operator of the domain `{}` is not known here", printable(domain)),
+fn unknown(domain: &str, op: &str) -> String {
+    let values = "the shape of its output depends on values that only a run knows";
+    match (standard(domain), op) {
+        (true, "NonZero" | "Unique" | "Compress" | "NonMaxSuppression") => values.to_owned(),
+        (true, "GridSample" | "AffineGrid" | "RoiAlign" | "MaxRoiPool" | "DeformConv") => {
+            "sampling at places that the network computes is not supported here".to_owned()
+        }
+        (true, _) => "this operator is not known here".to_owned(),
+        (false, _) => format!("this operator of the domain `{}` is not known here", printable(domain)),
     }
 }
 
@@ -262,7 +269,7 @@ impl Walk<'_, '_> {
             _ => return Err(format!("its domain is `{}`, not the standard one", printable(domain)).into()),
         };
         let settle = families.iter().copied().flatten().find(|(name, _)| *name == op);
-        let (_, settle) = settle.ok_or_else(|| unknown(domain))?;
+        let (_, settle) = settle.ok_or_else(|| unknown(domain, op))?;
         let node = FileNode::new(&self.e, proto, frame.opset.max(ancient::RAISED), inputs);
         let settled = settle(&node);
         if let Some(error) = self.e.take_error() {

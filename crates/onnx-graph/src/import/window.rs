@@ -1,6 +1,7 @@
 //! Conv, ConvTranspose and pooling: kernel, strides, dilations and pads written out, `auto_pad` resolved.
 
 use super::file_node::{FileNode, Refusal, Settle, one};
+use super::unpool::places_of_maxima;
 use crate::attributes::Attributes;
 use crate::dim::Dim;
 use crate::graph::Tensor;
@@ -161,10 +162,12 @@ fn pool(n: &FileNode) -> Result<Attributes, Refusal> {
 }
 
 fn max_pool(n: &FileNode) -> Settled {
-    n.ignore(&["storage_order"]); // It orders the indices, which are not made.
+    let columns = n.int_or("storage_order", 0) != 0;
     let attributes = pool(n)?;
+    let named = n.proto.output.get(1).is_some_and(|name| !name.is_empty());
+    let places = named.then(|| places_of_maxima(n, &attributes, columns)).transpose()?;
     let y = over_fewer_axes(n, "MaxPool", attributes)?;
-    Ok(vec![Some(y), None])
+    Ok(vec![Some(y), places])
 }
 
 fn average_pool(n: &FileNode) -> Settled {
