@@ -24,6 +24,7 @@ pub(super) const OPERATORS: &[(&str, Settle)] = &[
     ("Swish", swish),
     ("Clip", clip),
     ("Cast", cast),
+    ("CastLike", cast_like),
     ("Identity", same),
     ("Dropout", dropout),
     ("Add", binary),
@@ -104,6 +105,18 @@ fn cast(n: &FileNode) -> Settled {
         return one(x);
     }
     emit(n, &[Some(x)], Attributes::none().with("to", to))
+}
+
+/// Cast to the type of the second input.
+fn cast_like(n: &FileNode) -> Settled {
+    n.ignore(&["saturate", "round_mode"]);
+    let (x, like) = (n.input(0)?, n.input(1)?);
+    let dtype = |t| n.e.graph().tensor(t).dtype;
+    let to = dtype(like).ok_or("the type of input 1 is not known")?;
+    if dtype(x) == Some(to) {
+        return one(x);
+    }
+    emit(n, &[Some(x)], Attributes::none().with("to", to as i64))
 }
 
 fn same(n: &FileNode) -> Settled {

@@ -4,7 +4,7 @@
 //! (defaults explicit, axes counted from the front, sizes folded with the batch symbolic), Identity and Dropout
 //! become further names of their input, calls of local functions are replaced by the function's body. A node that we
 //! do not know, or not in that form, is carried as it is with the reason; only a computation that has to be
-//! differentiated minds.
+//! differentiated minds. Branches on a known condition and loops of known turns are replaced by what they come to.
 //!
 //! Every tensor of the file keeps its name.
 
@@ -17,10 +17,13 @@ mod indexing;
 mod inputs;
 mod layout;
 mod linear;
+mod loops;
 mod normalise;
 mod order;
 mod reduce;
 mod resize;
+mod sequences;
+mod single;
 mod unpool;
 mod vendor;
 mod weights;
@@ -50,6 +53,8 @@ pub struct ImportOptions {
     pub input_size: Option<(usize, usize)>,
     /// Fixes a batch that the file leaves open.
     pub batch: Option<usize>,
+    /// Reads a file in half or double precision as if it were written in float32; its weights keep their values.
+    pub single_precision: bool,
 }
 
 /// The canonical view of a model.
@@ -89,6 +94,17 @@ pub const OPSETS: std::ops::RangeInclusive<i64> = 1..=28;
 ///
 /// A file whose nodes only fit together for one image at a time, whatever its input declares, is read so.
 pub fn import(model: &Model, options: &ImportOptions) -> Result<Imported, ModelError> {
+    if options.single_precision
+        && let Some((proto, types)) = single::in_single_precision(model.proto())?
+    {
+        let mut imported = import_as_it_is(&model.with_proto(proto), options)?;
+        imported.notes.push(format!("the file is in {types}; it is computed in float32 here"));
+        return Ok(imported);
+    }
+    import_as_it_is(model, options)
+}
+
+fn import_as_it_is(model: &Model, options: &ImportOptions) -> Result<Imported, ModelError> {
     let imported = walk(model, options)?;
     let carried = |i: &Imported| i.graph.nodes().iter().filter(|n| n.carried.is_some()).count();
     let mut inputs = imported.graph.inputs.iter().filter_map(|t| imported.graph.shape(*t));
@@ -131,7 +147,7 @@ fn walk(model: &Model, options: &ImportOptions) -> Result<Imported, ModelError> 
     let outputs = file.output.iter().map(|v| v.name.as_deref().unwrap_or_default());
     let frame = Frame::new(opset, 0, &file.node, outputs.clone());
     let functions = Functions::new(&model.proto().functions);
-    let mut walk = Walk { e: Emit::new(&mut graph), functions, declared, notes };
+    let mut walk = Walk { e: Emit::new(&mut graph), functions, declared, notes, sequences: HashMap::new() };
     for index in topological_order(&file.node)? {
         walk.node(&file.node[index], &frame, &mut scope)?;
     }
@@ -191,6 +207,8 @@ struct Walk<'m, 'g> {
     functions: Functions<'m>,
     declared: inputs::Declared,
     notes: Vec<String>,
+    /// The elements of those sequences that nodes have put together.
+    sequences: HashMap<Tensor, Vec<Tensor>>,
 }
 
 impl Walk<'_, '_> {
@@ -202,6 +220,14 @@ impl Walk<'_, '_> {
         }
         if let Some(branch) = self.taken(proto, &inputs) {
             let outputs = self.branch(branch, proto, scope, frame)?;
+            return self.bind(proto, outputs, frame, scope);
+        }
+        if let Some(counted) = self.counted(proto, &inputs)
+            && let Some(outputs) = self.unroll(counted, proto, &inputs, scope, frame)?
+        {
+            return self.bind(proto, outputs, frame, scope);
+        }
+        if let Some(outputs) = self.sequence(proto, &inputs, scope, frame)? {
             return self.bind(proto, outputs, frame, scope);
         }
         self.e.mark();

@@ -1,14 +1,16 @@
 //! Running ONNX models: rten, compiled in, and ONNX Runtime, loaded at run time, behind one trait.
 //!
 //! [`choose`] picks an engine and says why, [`survey`] tells what was looked at, [`Engine::load`] makes a
-//! [`Session`] of a model, [`Session::run`] runs it. Both engines pass one conformance suite, `tests/engines.rs`;
-//! what they still do differently is listed in `docs/engines.md`.
+//! [`Session`] of a model, [`Session::run`] runs it; [`install`] gets ONNX Runtime. Both engines pass one
+//! conformance suite, `tests/engines.rs`; what they still do differently is listed in `docs/engines.md`.
 
 mod check;
 mod choose;
 mod error;
+pub mod install;
 mod library;
 mod ort;
+mod release;
 mod rten;
 mod search;
 mod threads;
@@ -25,6 +27,7 @@ pub use check::Port;
 pub use choose::{Candidate, Choice, Chosen, choose, survey};
 pub use error::{EngineError, LibraryFault};
 pub use ort::Ort;
+pub use release::{RELEASES, Release};
 pub use rten::Rten;
 pub use search::Search;
 pub use threads::default_threads;
