@@ -113,10 +113,7 @@ fn cast_like(n: &FileNode) -> Settled {
     let (x, like) = (n.input(0)?, n.input(1)?);
     let dtype = |t| n.e.graph().tensor(t).dtype;
     let to = dtype(like).ok_or("the type of input 1 is not known")?;
-    if dtype(x) == Some(to) {
-        return one(x);
-    }
-    emit(n, &[Some(x)], Attributes::none().with("to", to as i64))
+    one(if dtype(x) == Some(to) { x } else { n.e.cast(x, to) })
 }
 
 fn same(n: &FileNode) -> Settled {
