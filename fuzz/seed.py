@@ -6,16 +6,17 @@ Copies each into corpus/{target}/, named by its digest; what is there stays.
 """
 
 import hashlib
+import zipfile
 from pathlib import Path
 
 HERE = Path(__file__).parent
 CRATES = HERE.parent / "crates"
 LARGEST = 64 * 1024  # libFuzzer would cut them off, and large inputs are slow ones
 
-# target: where its seeds are, as patterns below crates/
+# target: where its seeds are, as patterns below crates/; of ZIP archives the models in them
 SEEDS = {
-    "model_import": ["*/tests/**/*.onnx", "*/tests/**/regression/model_import/*"],
-    "canonical_gradient": ["*/tests/**/*.onnx", "*/tests/**/regression/canonical_gradient/*"],
+    "model_import": ["*/tests/**/*.onnx", "*/tests/**/*.zip", "*/tests/**/regression/model_import/*"],
+    "canonical_gradient": ["*/tests/**/*.onnx", "*/tests/**/*.zip", "*/tests/**/regression/canonical_gradient/*"],
     "checkpoint": ["onnxcam/tests/data/checkpoint/*.pth", "*/tests/**/regression/checkpoint/*"],
     "picture": [
         *(f"onnxcam/tests/{folder}/*.{suffix}" for folder in ("golden/pictures", "pictures", "bad")
@@ -31,11 +32,19 @@ TEXTS = {
 }
 
 
+def seeds_of(path):
+    if path.suffix != ".zip":
+        return [path.read_bytes()]
+    with zipfile.ZipFile(path) as archive:
+        return [archive.read(name) for name in archive.namelist() if name.endswith(".onnx")]
+
+
 def main():
     for target, patterns in SEEDS.items():
         corpus = HERE / "corpus" / target
         corpus.mkdir(parents=True, exist_ok=True)
-        seeds = [path.read_bytes() for pattern in patterns for path in CRATES.glob(pattern)] + TEXTS.get(target, [])
+        paths = [path for pattern in patterns for path in sorted(CRATES.glob(pattern))]
+        seeds = [seed for path in paths for seed in seeds_of(path)] + TEXTS.get(target, [])
         seeds = [seed for seed in seeds if len(seed) <= LARGEST]
         for seed in seeds:
             (corpus / hashlib.sha256(seed).hexdigest()[:40]).write_bytes(seed)
