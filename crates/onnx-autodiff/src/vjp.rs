@@ -66,12 +66,11 @@ impl<'a, 'g> Vjp<'a, 'g> {
         let inner: i64 = shape[axis + 1..].iter().product();
         let mut seen = HashSet::new();
         let mut values = self.e.integers(t)?.into_iter().map(|v| v.known()).enumerate();
-        let repeats = values.try_fold(false, |repeats, (at, index)| {
+        values.try_fold(false, |repeats, (at, index)| {
             let at = at as i64;
             let lane = (at / (inner * shape[axis]), at % inner.max(1));
-            Some(repeats | !seen.insert((lane, index?.rem_euclid(extent))))
-        });
-        repeats
+            Some(repeats | !seen.insert((lane, index?.checked_rem_euclid(extent)?)))
+        })
     }
 
     /// Gradient of output `i`; zeros where nobody depends on it.

@@ -53,7 +53,7 @@ fn normalised(e: &Emit, x: Tensor, axes: &[i64], epsilon: f32) -> Tensor {
     moments(e, x, axes, epsilon).normalised(e, x)
 }
 
-/// Over the last axes, from `axis` on; scale and bias have their shape. Mean and 1/√(var + ε) where they are named.
+/// Over the last axes, from `axis` on; scale and bias have their shape. Mean and 1/√(var + ε) where they are read.
 fn layer_normalization(n: &FileNode) -> Settled {
     n.ignore(&["stash_type"]); // The precision of what lies between.
     let (e, x, rank) = (n.e, n.input(0)?, n.shape(0)?.len());
@@ -62,8 +62,7 @@ fn layer_normalization(n: &FileNode) -> Settled {
     let moments = moments(e, x, &axes, n.float_or("epsilon", 1e-5));
     let scaled = e.mul(moments.normalised(e, x), n.input(1)?);
     let y = n.optional(2).map_or(scaled, |bias| e.add(scaled, bias));
-    let named = |i: usize| n.proto.output.get(i).is_some_and(|name| !name.is_empty());
-    Ok(vec![Some(y), named(1).then_some(moments.mean), named(2).then(|| e.reciprocal(moments.deviation))])
+    Ok(vec![Some(y), Some(moments.mean), n.wants(2).then(|| e.reciprocal(moments.deviation))])
 }
 
 /// [C] as [C, 1, …], to go with [N, C, …].

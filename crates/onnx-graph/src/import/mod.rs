@@ -302,7 +302,8 @@ impl Walk<'_, '_> {
         };
         let settle = families.iter().copied().flatten().find(|(name, _)| *name == op);
         let (_, settle) = settle.ok_or_else(|| unknown(domain, op))?;
-        let node = FileNode::new(&self.e, proto, frame.opset.max(ancient::RAISED), inputs);
+        let wanted = proto.output.iter().map(|name| !name.is_empty() && frame.read.contains(name.as_str())).collect();
+        let node = FileNode::new(&self.e, proto, frame.opset.max(ancient::RAISED), inputs, wanted);
         let settled = settle(&node);
         if let Some(error) = self.e.take_error() {
             return Err(error.into());

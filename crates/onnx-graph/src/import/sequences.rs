@@ -29,7 +29,7 @@ impl Walk<'_, '_> {
             return Ok(Some(outputs));
         }
         let known = inputs.first().copied().flatten().and_then(|t| self.sequences.get(&t));
-        let node = FileNode::new(&self.e, proto, frame.opset, inputs);
+        let node = FileNode::new(&self.e, proto, frame.opset, inputs, vec![true]);
         let read = known.and_then(|elements| take_apart(&node, elements).ok());
         let read = read.filter(|_| node.check_all_read().is_ok() && self.e.take_error().is_none());
         self.label(proto);

@@ -164,8 +164,7 @@ pub(super) fn pool(n: &FileNode) -> Result<Attributes, Refusal> {
 fn max_pool(n: &FileNode) -> Settled {
     let columns = n.int_or("storage_order", 0) != 0;
     let attributes = pool(n)?;
-    let named = n.proto.output.get(1).is_some_and(|name| !name.is_empty());
-    let places = named.then(|| places_of_maxima(n, &attributes, columns)).transpose()?;
+    let places = n.wants(1).then(|| places_of_maxima(n, &attributes, columns)).transpose()?;
     let y = over_fewer_axes(n, "MaxPool", attributes)?;
     Ok(vec![Some(y), places])
 }

@@ -61,7 +61,11 @@ pub static EXCLUSIONS: &[Exclusion] = &[
     evaluator("reduce_max_empty_set_bool", "holds -inf", "the largest of no booleans is false, of no numbers −∞"),
     rten("batchnorm_*_training_mode", "output 0 at", TRAINING),
     rten("resize_downsample_scales_{linear,cubic}_align_corners", "output 0 at", ALIGN_CORNERS),
-    rten("{cast_FLOAT_to_BFLOAT16,range_bfloat16_*}", "unsupported data type BFLOAT16", "it has no bfloat16"),
+    rten(
+        "{cast_FLOAT_to_BFLOAT16,castlike_FLOAT_to_BFLOAT16,range_bfloat16_*}",
+        "unsupported data type BFLOAT16",
+        "it has no bfloat16",
+    ),
     rten("top_k_uint64", "unsupported data type UINT64", "it has no uint64"),
     rten("convtranspose_3d", "input must have 4 dims", "it has no three spatial dimensions"),
     rten("reduce_max_empty_set_bool", "expected 0, found", "the largest of no booleans is false, of no numbers −∞"),
@@ -69,7 +73,11 @@ pub static EXCLUSIONS: &[Exclusion] = &[
     ort("resize_downsample_scales_{linear,cubic}_align_corners", "output 0 at", ALIGN_CORNERS),
     ort("top_k_uint64", "Could not find an implementation", "it has none for uint64"),
     ort("*_uint64", "u64, which onnxcam does not handle", "inputs and outputs of uint64 do not cross our border to it"),
-    ort("{cast_*BFLOAT16*,range_bfloat16_*}", "bf16", "inputs and outputs of bfloat16 do not cross our border to it"),
+    ort(
+        "{cast_*BFLOAT16*,castlike_*BFLOAT16*,range_bfloat16_*}",
+        "bf16",
+        "inputs and outputs of bfloat16 do not cross our border to it",
+    ),
     ort("{min,max}_{int16,uint16}", "Could not find an implementation", "it has none for 16-bit integers"),
     ort("reduce_max_empty_set_bool", "not defined for empty set", "it refuses the largest of no booleans"),
 ];
