@@ -504,7 +504,10 @@ fn dropout_and_identity_are_other_names() {
     // A mask that is read is true everywhere.
     let masked = net.output("mask").import().graph;
     let mask = masked.constant(masked.find("mask").unwrap()).unwrap();
-    assert_eq!((mask.dtype(), mask.dims(), mask.to_f64().unwrap()), (DataType::Bool, &[2, 3][..], vec![1.0; 6]));
+    assert_eq!(
+        (mask.dtype(), mask.dims(), mask.to_f64().unwrap()),
+        (onnx_graph::DataType::Bool, &[2, 3][..], vec![1.0; 6])
+    );
 }
 
 #[test]
