@@ -33,6 +33,18 @@ def reductions():
     yield Case("ReduceMax", "ties-last", [tied(*SHAPE)], lambda x: torch.amax(x, -1), {"axes": [-1], "keepdims": 0})
 
 
+def products_and_norms():
+    x = eighths(2, 3, 4)
+    zeros = x.copy()
+    zeros[0, 0, 1] = zeros[0, 1, :2] = zeros[1, 2] = 0
+    for name, values in (("plain", x), ("zeros", zeros)):
+        yield Case("ReduceProd", name, [values], lambda x: torch.prod(x, -1), {"axes": [-1], "keepdims": 0})
+        yield Case("ReduceProd", f"{name}-all", [values[:1, :, :2].copy()], torch.prod, {"keepdims": 0})
+        yield Case("ReduceL2", name, [values], lambda x: torch.linalg.vector_norm(x, 2, -1), {"axes": [-1], "keepdims": 0})
+        yield Case("ReduceL1", name, [values], lambda x: torch.linalg.vector_norm(x, 1, -1), {"axes": [-1], "keepdims": 0})
+    yield Case("ReduceLogSumExp", "plain", [x], lambda x: torch.logsumexp(x, (1, 2), keepdim=True), {"axes": [1, 2]})
+
+
 def softmaxes():
     x = eighths(2, 3, 4)
     for operator, function in (("Softmax", torch.softmax), ("LogSoftmax", torch.log_softmax)):
@@ -65,4 +77,4 @@ def normalisations():
     yield Case("LRN", "wider-than-channels", [eighths(1, 3, 2, 2)], lambda x: F.local_response_norm(x, 9, 0.5, 0.75, 1.0), {"size": 9, "alpha": 0.5})
 
 
-CASES = [*reductions(), *softmaxes(), *normalisations()]
+CASES = [*reductions(), *products_and_norms(), *softmaxes(), *normalisations()]

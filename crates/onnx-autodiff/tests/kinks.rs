@@ -131,3 +131,12 @@ fn scattered_extrema_share_equally() {
         near(&dx[1], &[3.0, 0.0, 0.0]);
     }
 }
+
+/// No kink, but where a quotient would fail: of one zero all others' product, of two zeros nothing.
+#[test]
+fn products_may_have_factors_of_zero() {
+    let build = |e: &Emit, x: &[Tensor]| e.reduce("ReduceProd", x[0], &[1, 2], false);
+    let x = [2.0, 0.0, 3.0, -5.0, /* two zeros */ 2.0, 0.0, 0.0, -5.0, /* none */ 2.0, 1.0, 3.0, -5.0];
+    let dx = gradients(build, &[(&[3, 2, 2], &x)], (&[3], &[1.0, 1.0, 2.0]));
+    near(&dx[0], &[0.0, -30.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, -30.0, -60.0, -20.0, 12.0]);
+}

@@ -111,6 +111,18 @@ pub(super) fn erf(g: &mut Vjp) {
     g.input_grad(0, |e| e.mul(dy, e.scale(e.exp(e.neg(e.mul(x, x))), std::f64::consts::FRAC_2_SQRT_PI)));
 }
 
+/// Y = sin X;  dX = dY cos X
+pub(super) fn sin(g: &mut Vjp) {
+    let (x, dy) = (g.input(0), g.output_grad(0));
+    g.input_grad(0, |e| e.mul(dy, e.node("Cos", &[x], Attributes::none())));
+}
+
+/// Y = cos X;  dX = −dY sin X
+pub(super) fn cos(g: &mut Vjp) {
+    let (x, dy) = (g.input(0), g.output_grad(0));
+    g.input_grad(0, |e| e.neg(e.mul(dy, e.node("Sin", &[x], Attributes::none()))));
+}
+
 /// Another element type;  dX = dY in X's type. Rounding to integers has no gradient, and what is computed from integers
 /// sends a float gradient back, up to where they were made.
 pub(super) fn cast(g: &mut Vjp) {

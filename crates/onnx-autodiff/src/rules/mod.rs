@@ -18,11 +18,9 @@ pub enum Rule {
     Vjp(fn(&mut Vjp)),
     /// Its output does not change with its input, or only in jumps.
     Zero,
-    /// It may not be differentiated, and why.
-    Forbidden(&'static str),
 }
 
-use Rule::{Forbidden, Vjp as Product, Zero};
+use Rule::{Vjp as Product, Zero};
 
 /// Every operator's rule.
 pub const RULES: &[(&str, Rule)] = &[
@@ -42,6 +40,8 @@ pub const RULES: &[(&str, Rule)] = &[
     ("Abs", Product(elementwise::abs)),
     ("Neg", Product(elementwise::neg)),
     ("Erf", Product(elementwise::erf)),
+    ("Sin", Product(elementwise::sin)),
+    ("Cos", Product(elementwise::cos)),
     ("Cast", Product(elementwise::cast)),
     ("Add", Product(elementwise::add)),
     ("Sub", Product(elementwise::sub)),
@@ -90,7 +90,7 @@ pub const RULES: &[(&str, Rule)] = &[
     ("ReduceSum", Product(reduce::sum)),
     ("ReduceMax", Product(reduce::extremum)),
     ("ReduceMin", Product(reduce::extremum)),
-    ("ReduceProd", Forbidden("a product's gradient divides by factors that may be zero")),
+    ("ReduceProd", Product(reduce::product)),
     ("ArgMax", Zero),
     ("CumSum", Product(reduce::cumulated)),
     // Windows.

@@ -1,6 +1,6 @@
 //! Reductions.
 
-use onnx_graph::{Attributes, Dim, Shape, Tensor};
+use onnx_graph::{Attributes, Dim, Emit, Shape, Tensor};
 
 use crate::vjp::Vjp;
 
@@ -41,6 +41,48 @@ pub(super) fn cumulated(g: &mut Vjp) {
         .with("exclusive", a.flag("exclusive"))
         .with("reverse", !a.flag("reverse"));
     g.input_grad(0, |e| e.node("CumSum", &[dy], attributes));
+}
+
+/// Y = Π X over axes;  dX = dY · the product of the others. Axis by axis from the last, each of the product over those
+/// before it: no division, so that factors may be zero.
+pub(super) fn product(g: &mut Vjp) {
+    let (x, dy) = (g.input(0), g.output_grad(0));
+    let (kept, axes) = (kept_shape(g), g.attributes().ints("axes").to_vec());
+    let extents: Option<Vec<i64>> = axes.iter().map(|a| g.shape(x)[*a as usize].known()).collect();
+    let Some(extents) = extents else { return g.refuse(0, "the product runs over the batch") };
+    g.input_grad(0, |e| {
+        let partial = |i: usize| e.reduce("ReduceProd", x, &axes[..i], true);
+        let product_of_others = |i: usize| others(e, partial(i), axes[i] as usize, extents[i]);
+        (0..axes.len()).rev().fold(e.reshape(dy, kept), |d, i| e.mul(d, product_of_others(i)))
+    });
+}
+
+/// Of each element along an axis, the product of all others: of those before it, times those behind.
+fn others(e: &Emit, x: Tensor, axis: usize, extent: i64) -> Tensor {
+    e.mul(product_of_earlier(e, x, axis, extent, 1), product_of_earlier(e, x, axis, extent, -1))
+}
+
+/// Of each element, the product of those before it (behind it for the direction −1). Products of 1, 2, 4 … neighbours
+/// are doubled until they reach over the axis.
+fn product_of_earlier(e: &Emit, x: Tensor, axis: usize, extent: i64, direction: i64) -> Tensor {
+    let rank = e.rank(x);
+    let moved = |t: Tensor, by: i64| {
+        let mut pads = vec![0; 2 * rank];
+        let (front, back) = (axis, rank + axis);
+        if direction > 0 {
+            pads[front] = by
+        } else {
+            pads[back] = by
+        }
+        e.pad(e.slice(t, axis, if direction > 0 { 0 } else { by }, 1, extent - by), &pads, 1.0)
+    };
+    let mut product = moved(x, extent.min(1));
+    let mut reach = 1;
+    while reach < extent {
+        product = e.mul(product, moved(product, reach));
+        reach *= 2;
+    }
+    product
 }
 
 /// The output's shape with the reduced axes kept as 1.

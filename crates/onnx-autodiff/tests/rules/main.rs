@@ -2,6 +2,7 @@
 //! the graph written as ONNX. One primitive, one line.
 
 mod elementwise;
+mod formulas;
 mod graphs;
 mod indexing;
 mod layout;

@@ -1,6 +1,6 @@
 use onnx_graph::Attributes;
 
-use crate::{a, check, distinct, n, x};
+use crate::{a, check, distinct, n, positive, x};
 
 fn over(axes: &[i64], keep: bool) -> Attributes {
     a().with("axes", axes.to_vec()).with("keepdims", keep)
@@ -15,6 +15,8 @@ check! {
         [distinct([2, 3, 4])] {over(&[1], false)}, [distinct([2, 3, 4])] {over(&[0], true)}, [distinct([2, 3])] {over(&[0, 1], false)};
     ReduceMin: [distinct([2, 3, 4, 5])] {over(&[2, 3], true)}, [distinct([2, 3, 4, 5])] {over(&[2, 3], false)},
         [distinct([2, 3, 4])] {over(&[1], false)}, [distinct([2, 3, 4])] {over(&[0], true)}, [distinct([2, 3])] {over(&[0, 1], false)};
+    ReduceProd: [n([2, 3, 4])] {over(&[1], false)}, [n([2, 3, 4])] {over(&[1, 2], true)}, [x([2, 7])] {over(&[0, 1], false)},
+        [positive([2, 33])] {over(&[1], true)}, [x([1])] {over(&[0], false)}, [x([2, 1])] {over(&[1], false)};
     CumSum: [n([2, 4])] {sums(1, false, false)}, [n([2, 4, 3])] {sums(1, true, false)}, [x([3, 2])] {sums(0, false, true)},
         [n([2, 4])] {sums(1, true, true)}, [x([1])] {sums(0, true, false)};
 }

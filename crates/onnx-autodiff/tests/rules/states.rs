@@ -1,9 +1,9 @@
-//! The three states of the registry: every rule has a case, what is zero is zero, what is forbidden says so.
+//! The two states of the registry: every rule has a case, what is zero is zero; and what is refused says so.
 
 use std::collections::BTreeSet;
 
 use onnx_autodiff::{GradientError, RULES, Rule, gradient};
-use onnx_graph::{Attributes, DataType, Dim, Emit, Graph, ImportOptions, Tensor, import};
+use onnx_graph::{DataType, Dim, Emit, Graph, ImportOptions, Tensor, import};
 use testkit::models::Maker;
 
 use crate::{a, elementwise, indexing, layout, linear, normalise, reduce, window};
@@ -78,29 +78,6 @@ fn what_is_zero_sends_nothing_back() {
         let dy = seed(&mut graph, y);
         assert_eq!(gradient(&mut graph, &[(y, dy)], &x), Ok(vec![None, None]), "{op}");
     }
-}
-
-/// A graph of one operator on x [2, 3].
-fn refused(op: &'static str, attributes: Attributes, more: impl Fn(&Emit) -> Vec<Tensor>) -> GradientError {
-    let mut graph = Graph::new();
-    let x = graph.add_input("features", DataType::F32, vec![Dim::new(2), Dim::new(3)]);
-    let e = Emit::new(&mut graph);
-    let inputs: Vec<Tensor> = [vec![x], more(&e)].concat();
-    let y = e.node(op, &inputs, attributes);
-    e.finish().unwrap();
-    graph.name(y, "score");
-    graph.label_node(0, "head/op_3", "");
-    let dy = seed(&mut graph, y);
-    gradient(&mut graph, &[(y, dy)], &[x]).unwrap_err()
-}
-
-#[test]
-fn what_is_forbidden_names_the_node_its_shapes_and_what_it_lies_between() {
-    let product = refused("ReduceProd", a().with("axes", vec![1]).with("keepdims", false), |_| vec![]);
-    let expected = "cannot differentiate `ReduceProd` (node \"head/op_3\", input 0: f32[2,3]): a product's gradient divides by \
-         factors that may be zero\n  it lies between \"features\" and \"score\"";
-    assert_eq!(product.to_string(), expected);
-    assert_eq!(operators(|rule| matches!(rule, Rule::Forbidden(_))), ["ReduceProd"].into());
 }
 
 /// The gradient of the first output with respect to the first input.

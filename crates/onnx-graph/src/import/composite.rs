@@ -24,24 +24,45 @@ pub(super) const OPERATORS: &[(&str, Settle)] = &[
 
 type Settled = Result<Vec<Option<Tensor>>, Refusal>;
 
-/// (x − mean) / √(var + ε) over these axes; halves in float32, where squares do not overflow.
-fn normalised(e: &Emit, x: Tensor, axes: &[i64], epsilon: f32) -> Tensor {
-    let narrow = matches!(e.float_type(x), DataType::F16 | DataType::BF16).then(|| e.float_type(x));
-    let x = if narrow.is_some() { e.cast(x, DataType::F32) } else { x };
-    let d = e.sub(x, e.reduce("ReduceMean", x, axes, true));
-    let variance = e.reduce("ReduceMean", e.pow(d, 2.0), axes, true);
-    let y = e.div(d, e.sqrt(e.add(variance, e.number_like(x, epsilon))));
-    narrow.map_or(y, |dtype| e.cast(y, dtype))
+/// x − mean and √(var + ε) over these axes, and the mean.
+struct Moments {
+    centred: Tensor,
+    deviation: Tensor,
+    mean: Tensor,
 }
 
-/// Over the last axes, from `axis` on; scale and bias have their shape.
+/// Halves in float32, where squares do not overflow.
+fn moments(e: &Emit, x: Tensor, axes: &[i64], epsilon: f32) -> Moments {
+    let narrow = matches!(e.float_type(x), DataType::F16 | DataType::BF16);
+    let x = if narrow { e.cast(x, DataType::F32) } else { x };
+    let mean = e.reduce("ReduceMean", x, axes, true);
+    let centred = e.sub(x, mean);
+    let variance = e.reduce("ReduceMean", e.pow(centred, 2.0), axes, true);
+    Moments { centred, deviation: e.sqrt(e.add(variance, e.number_like(x, epsilon))), mean }
+}
+
+impl Moments {
+    /// (x − mean) / √(var + ε) in x's type.
+    fn normalised(&self, e: &Emit, x: Tensor) -> Tensor {
+        let (y, dtype) = (e.div(self.centred, self.deviation), e.float_type(x));
+        if e.float_type(y) == dtype { y } else { e.cast(y, dtype) }
+    }
+}
+
+fn normalised(e: &Emit, x: Tensor, axes: &[i64], epsilon: f32) -> Tensor {
+    moments(e, x, axes, epsilon).normalised(e, x)
+}
+
+/// Over the last axes, from `axis` on; scale and bias have their shape. Mean and 1/√(var + ε) where they are read.
 fn layer_normalization(n: &FileNode) -> Settled {
     n.ignore(&["stash_type"]); // The precision of what lies between.
-    let (x, rank) = (n.input(0)?, n.shape(0)?.len());
+    let (e, x, rank) = (n.e, n.input(0)?, n.shape(0)?.len());
     let first = axis(n.int_or("axis", -1), rank)?;
     let axes: Vec<i64> = (first as i64..rank as i64).collect();
-    let scaled = n.e.mul(normalised(n.e, x, &axes, n.float_or("epsilon", 1e-5)), n.input(1)?);
-    one(n.optional(2).map_or(scaled, |bias| n.e.add(scaled, bias)))
+    let moments = moments(e, x, &axes, n.float_or("epsilon", 1e-5));
+    let scaled = e.mul(moments.normalised(e, x), n.input(1)?);
+    let y = n.optional(2).map_or(scaled, |bias| e.add(scaled, bias));
+    Ok(vec![Some(y), Some(moments.mean), n.wants(2).then(|| e.reciprocal(moments.deviation))])
 }
 
 /// [C] as [C, 1, …], to go with [N, C, …].
@@ -102,33 +123,38 @@ fn half_and_bent(e: &Emit, x: Tensor, bent: Tensor) -> Tensor {
     e.scale(e.mul(x, e.add(bent, e.number_like(x, 1.0))), 0.5)
 }
 
-/// x where it is positive, else α (eˣ − 1): x − min(x, 0) + α (e^min(x, 0) − 1), of slope 1 at 0, as it is for α = 1.
-fn exponential_below(e: &Emit, x: Tensor, alpha: f32) -> Tensor {
-    let below = e.node("Clip", &[x], Attributes::none().with("min", f32::NEG_INFINITY).with("max", 0.0f32));
-    e.add(e.sub(x, below), e.scale(e.sub(e.exp(below), e.number_like(x, 1.0)), alpha))
+/// min(x, 0), with a slope of 1 at 0 where max(x, 0) has 0.
+fn negative_part(e: &Emit, x: Tensor) -> Tensor {
+    e.sub(x, e.relu(x))
+}
+
+/// x where it is positive, else α (e^(βx) − 1); at 0 it has the slope from below, αβ.
+pub(super) fn exponential_below(e: &Emit, x: Tensor, alpha: f32, beta: f64) -> Tensor {
+    let below = e.exp(e.scale(negative_part(e, x), beta));
+    e.add(e.relu(x), e.scale(e.sub(below, e.number_like(x, 1.0)), alpha))
 }
 
 fn elu(n: &FileNode) -> Settled {
-    one(exponential_below(n.e, n.input(0)?, n.float_or("alpha", 1.0)))
+    one(exponential_below(n.e, n.input(0)?, n.float_or("alpha", 1.0), 1.0))
 }
 
 fn selu(n: &FileNode) -> Settled {
     let (alpha, gamma) = (n.float_or("alpha", 1.673_263_2), n.float_or("gamma", 1.050_701));
-    one(n.e.scale(exponential_below(n.e, n.input(0)?, alpha), gamma))
+    one(n.e.scale(exponential_below(n.e, n.input(0)?, alpha, 1.0), gamma))
 }
 
-/// x where it is positive, else slope · x.
+/// x where it is positive, else slope · x, at 0 too.
 fn prelu(n: &FileNode) -> Settled {
     let (e, x) = (n.e, n.input(0)?);
-    one(e.sub(e.relu(x), e.mul(n.input(1)?, e.relu(e.neg(x)))))
+    one(e.add(e.relu(x), e.mul(n.input(1)?, negative_part(e, x))))
 }
 
-/// log(1 + eˣ), as (x + |x|)/2 + log(1 + e^−|x|), which does not overflow; its slope at 0 is 1/2, as |x|'s is 0.
+/// log(1 + eˣ), as (x + |x|)/2 + log(1 + e^−|x|): it does not overflow, and where |x| has its kink half the first term's
+/// slope is what is left, σ(0).
 pub(super) fn softplus(e: &Emit, x: Tensor) -> Tensor {
     let size = e.node("Abs", &[x], Attributes::none());
-    let small = e.exp(e.neg(size));
-    let positive = e.scale(e.add(x, size), 0.5);
-    e.add(positive, e.node("Log", &[e.add(small, e.number_like(x, 1.0))], Attributes::none()))
+    let rest = e.node("Log", &[e.add(e.exp(e.neg(size)), e.number_like(x, 1.0))], Attributes::none());
+    e.add(e.scale(e.add(x, size), 0.5), rest)
 }
 
 fn softplus_node(n: &FileNode) -> Settled {

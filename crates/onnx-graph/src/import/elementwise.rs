@@ -1,7 +1,10 @@
 //! Element by element: opset history of each in `ops/elementwise.rs`' families.
 
 use super::file_node::{FileNode, Refusal, Settle, one};
+use super::formulas::c_remainder;
 use crate::attributes::Attributes;
+use crate::constant::Constant;
+use crate::dtype::DataType;
 use crate::graph::Tensor;
 
 pub(super) const OPERATORS: &[(&str, Settle)] = &[
@@ -16,6 +19,8 @@ pub(super) const OPERATORS: &[(&str, Settle)] = &[
     ("Neg", unary),
     ("Floor", unary),
     ("Ceil", unary),
+    ("Sin", unary),
+    ("Cos", unary),
     ("Erf", unary),
     ("HardSwish", unary),
     ("Not", unary),
@@ -120,24 +125,30 @@ fn same(n: &FileNode) -> Settled {
     one(n.input(0)?)
 }
 
-/// Dropout does nothing when a network is used; its mask, should anyone read it, is not made.
+/// Dropout does nothing when a network is used; its mask is true everywhere, before opset 10 one of floats.
 fn dropout(n: &FileNode) -> Settled {
     n.ignore(&["ratio", "seed", "is_test"]);
     if n.optional(2).is_some_and(|_| n.number(2).is_ok_and(|training| training != 0.0)) {
         n.note(format!("{} is exported in training mode; it is left out here", super::describe(n.proto)));
     }
-    Ok(vec![Some(n.input(0)?), None])
+    let x = n.input(0)?;
+    if !n.wants(1) {
+        return one(x);
+    }
+    let kept = n.e.constant(Constant::integers(DataType::Bool, &[], &[1]).expect("a boolean"));
+    let kept = if n.opset < 10 { n.e.cast(kept, n.e.float_type(x)) } else { kept };
+    Ok(vec![Some(x), Some(n.e.expand(kept, n.shape(0)?))])
 }
 
-/// Integer remainder with the divisor's sign; `fmod` is C's.
+/// The remainder with the divisor's sign; with `fmod` C's, which has the dividend's.
 fn modulo(n: &FileNode) -> Settled {
     match n.int_or("fmod", 0) {
         0 => binary(n),
-        _ => Err("C's fmod is not supported".into()),
+        _ => one(c_remainder(n.e, n.input(0)?, n.input(1)?)),
     }
 }
 
-fn all_inputs(n: &FileNode) -> Result<Vec<Tensor>, Refusal> {
+pub(super) fn all_inputs(n: &FileNode) -> Result<Vec<Tensor>, Refusal> {
     (0..n.inputs.len()).map(|i| n.input(i)).collect()
 }
 

@@ -13,12 +13,15 @@ mod calls;
 mod composite;
 mod elementwise;
 mod file_node;
+mod formulas;
 mod indexing;
 mod inputs;
 mod layout;
 mod linear;
 mod loops;
+mod masks;
 mod normalise;
+mod norms;
 mod order;
 mod reduce;
 mod resize;
@@ -71,10 +74,13 @@ const FAMILIES: &[&[(&str, Settle)]] = &[
     ancient::OPERATORS,
     composite::OPERATORS,
     elementwise::OPERATORS,
+    formulas::OPERATORS,
     indexing::OPERATORS,
     layout::OPERATORS,
     linear::OPERATORS,
+    masks::OPERATORS,
     normalise::OPERATORS,
+    norms::OPERATORS,
     reduce::OPERATORS,
     resize::OPERATORS,
     unpool::OPERATORS,

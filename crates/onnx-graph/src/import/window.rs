@@ -149,7 +149,7 @@ fn pads_for(
 }
 
 /// `ceil_mode` stays where it makes a window more. Where the window would be dropped again, engines and opsets differ.
-fn pool(n: &FileNode) -> Result<Attributes, Refusal> {
+pub(super) fn pool(n: &FileNode) -> Result<Attributes, Refusal> {
     let kernel = n.ints("kernel_shape").ok_or("its attribute `kernel_shape` is missing")?;
     let extents = spatial(n)?;
     let attributes = windows(n, kernel, &extents)?;

@@ -2,7 +2,7 @@
 //!
 //! | operator | attributes | |
 //! |---|---|---|
-//! | Relu, Sigmoid, Tanh, Exp, Log, Sqrt, Reciprocal, Abs, Neg, Floor, Ceil, HardSwish, Erf | | X -> same |
+//! | Relu, Sigmoid, Tanh, Exp, Log, Sqrt, Reciprocal, Abs, Neg, Floor, Ceil, HardSwish, Erf, Sin, Cos | | X -> same |
 //! | LeakyRelu | `alpha` | X -> same |
 //! | HardSigmoid | `alpha`, `beta` | max(0, min(1, αx + β)) |
 //! | Swish | `alpha` | x · sigmoid(αx), opset 24 |
@@ -35,6 +35,8 @@ pub(super) const OPERATORS: &[(&str, Infer)] = &[
     ("Floor", same),
     ("Ceil", same),
     ("Erf", same),
+    ("Sin", same),
+    ("Cos", same),
     ("Not", same),
     ("Cast", cast),
     ("Add", binary),

@@ -312,6 +312,8 @@ const CURVED: &[&str] = &[
     "Sqrt",
     "Reciprocal",
     "Erf",
+    "Sin",
+    "Cos",
     "Pow",
     "Softmax",
     "LogSoftmax",

@@ -49,7 +49,6 @@ impl Exclusion {
 
 /// In the order of the data's way. A case that passes where it is listed fails the test, so that this list stays true.
 pub static EXCLUSIONS: &[Exclusion] = &[
-    import("argmax_*_select_last_index", "taking the last of equal maxima", "of equal maxima, the last is wanted"),
     import(
         "batchnorm_*_training_mode",
         "its output 1 is read",
@@ -57,7 +56,6 @@ pub static EXCLUSIONS: &[Exclusion] = &[
     ),
     import("dropout_default_mask*", "its output 1 is read", "the mask, output 1; output 0 is tried"),
     import("layer_normalization_*", "its output 1 is read", "mean and deviation, outputs 1 and 2; output 0 is tried"),
-    import("mod_{int64_fmod,mixed_sign_float*}", "C's fmod", "C's remainder"),
     evaluator("batchnorm_*_training_mode", "output 0 at", TRAINING),
     evaluator("resize_downsample_scales_{linear,cubic}_align_corners", "output 0 at", ALIGN_CORNERS),
     evaluator("reduce_max_empty_set_bool", "holds -inf", "the largest of no booleans is false, of no numbers −∞"),
@@ -82,7 +80,6 @@ pub static EXCLUSIONS: &[Exclusion] = &[
     ),
     ort("{min,max}_{int16,uint16}", "Could not find an implementation", "it has none for 16-bit integers"),
     ort("reduce_max_empty_set_bool", "not defined for empty set", "it refuses the largest of no booleans"),
-    vjp("reduce_prod_*", "factors that may be zero", "forbidden"),
 ];
 
 const TRAINING: &str = "the batch's own statistics, for training; we take the trained ones, and say so";
@@ -102,10 +99,6 @@ const fn rten(cases: &'static str, says: &'static str, reason: &'static str) -> 
 
 const fn ort(cases: &'static str, says: &'static str, reason: &'static str) -> Exclusion {
     Exclusion { at: At::Ort, cases, says, reason }
-}
-
-const fn vjp(cases: &'static str, says: &'static str, reason: &'static str) -> Exclusion {
-    Exclusion { at: At::Vjp, cases, says, reason }
 }
 
 /// The exclusion of a case, if there is one.

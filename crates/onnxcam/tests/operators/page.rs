@@ -106,13 +106,11 @@ fn differentiated(name: &str, cases: &[Tried]) -> String {
         Some(Rule::Vjp(_)) if made.contains(name) && !alone => return format!("rule, with {}", others.join(", ")),
         Some(Rule::Vjp(_)) if alone => return "rule".to_owned(),
         Some(Rule::Zero) if alone => return "zero".to_owned(),
-        Some(Rule::Forbidden(why)) if alone => return format!("forbidden: {why}"),
         _ if made.is_empty() => return "known when the file is read, or its input".to_owned(),
         _ => {}
     }
     let parts = made.iter().map(|op| match state(op) {
         Some(Rule::Zero) => format!("{op} (zero)"),
-        Some(Rule::Forbidden(_)) => format!("{op} (forbidden)"),
         _ => op.clone(),
     });
     format!("formula of {}", parts.collect::<Vec<_>>().join(", "))

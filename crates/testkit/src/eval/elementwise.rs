@@ -23,6 +23,8 @@ pub(super) const OPERATORS: &[(&str, Definition)] = &[
     ("Floor", |o| unary(o, f64::floor)),
     ("Ceil", |o| unary(o, f64::ceil)),
     ("Erf", |o| unary(o, erf)),
+    ("Sin", |o| unary(o, f64::sin)),
+    ("Cos", |o| unary(o, f64::cos)),
     ("Not", |o| unary(o, |x| truth(x == 0.0))),
     ("Cast", cast),
     ("Add", |o| binary(o, |a, b| a + b)),
