@@ -147,6 +147,13 @@ fn stretch(axis: usize, dim: Dim, wanted: &Wanted) -> Result<Option<Stretch>, Re
 
 fn along(n: &FileNode, x: Tensor, rank: usize, stretch: Stretch, filter: &Filter) -> Result<Tensor, Refusal> {
     let Stretch { axis, from, to, .. } = stretch;
+    if axis + 2 < rank {
+        // Channels last: the axis changes places with the last one, and back.
+        let mut perm: Vec<i64> = (0..rank as i64).collect();
+        perm.swap(axis, rank - 1);
+        let last = along(n, n.e.transpose(x, &perm), rank, Stretch { axis: rank - 1, ..stretch }, filter)?;
+        return Ok(n.e.transpose(last, &perm));
+    }
     if !from.checked_mul(to).is_some_and(|elements| elements <= MOST && n.e.afford(elements)) {
         return Err(format!("a matrix from {from} to {to} cells is too large").into());
     }
@@ -158,10 +165,8 @@ fn along(n: &FileNode, x: Tensor, rank: usize, stretch: Stretch, filter: &Filter
     if axis + 1 == rank {
         let transposed: Vec<f64> = (0..from * to).map(|i| matrix[(i % to) * from + i / to]).collect();
         Ok(n.e.matmul(x, constant([from, to], &transposed)?))
-    } else if axis + 2 == rank {
-        Ok(n.e.matmul(constant([to, from], &matrix)?, x))
     } else {
-        Err("axes before the last two are not resized here".into())
+        Ok(n.e.matmul(constant([to, from], &matrix)?, x))
     }
 }
 

@@ -23,6 +23,7 @@ use image::RgbImage;
 pub use decode::{MAX_BYTES, MAX_PIXELS};
 pub use error::PictureError;
 pub use placement::{Placement, Rectangle};
+pub(crate) use preprocess::numbers;
 pub use preprocess::{ChannelOrder, Filter, Fit, Layout, Preprocess, Preset, UnknownName};
 pub(crate) use resample::resize;
 
