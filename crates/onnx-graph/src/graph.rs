@@ -13,6 +13,9 @@ use crate::text::printable;
 /// Prefix of every name that is ours rather than the file's.
 pub const PREFIX: &str = "onnxcam.";
 
+/// The input of an explained graph that names a class for each picture; −1 stands for the predicted one.
+pub const TARGET: &str = "onnxcam.target";
+
 /// A handle of a tensor in one [`Graph`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Tensor(u32);

@@ -35,7 +35,7 @@ pub use dtype::DataType;
 pub use dump::dump;
 pub use emit::{Emit, EmitError};
 pub use external::ExternalError;
-pub use graph::{Carried, Graph, Known, Node, PREFIX, Tensor, TensorInfo};
+pub use graph::{Carried, Graph, Known, Node, PREFIX, TARGET, Tensor, TensorInfo};
 pub use import::{ImportOptions, Imported, OPSETS, import, operators};
 pub use model::{Model, ModelError};
 pub use rewrite::rewrite;

@@ -3,9 +3,11 @@
 use std::collections::{HashMap, HashSet};
 
 use super::{ImportOptions, Scope, declared_values};
+use crate::constant::Constant;
 use crate::dim::{Dim, Shape, show_shape};
 use crate::dtype::DataType;
-use crate::graph::Graph;
+use crate::emit::Emit;
+use crate::graph::{Graph, TARGET};
 use crate::model::ModelError;
 use crate::ops::{MOST_AXES, Signature, is_too_large};
 use crate::proto::{DimensionValue, GraphProto, ValueInfoProto, type_proto};
@@ -15,7 +17,11 @@ use crate::text::printable;
 const DEFAULT_SIZE: (usize, usize) = (224, 224);
 
 /// Declared types and shapes by tensor name, with the symbols read as batch where they are the inputs' batch.
-pub(super) struct Declared(HashMap<String, (Option<DataType>, Option<Sizes>)>);
+pub(super) struct Declared {
+    tensors: HashMap<String, (Option<DataType>, Option<Sizes>)>,
+    /// Whether a size of an input is neither declared nor given.
+    pub assumed_size: bool,
+}
 
 /// Sizes, as far as they are declared.
 type Sizes = Vec<Option<Dim>>;
@@ -23,24 +29,26 @@ type Sizes = Vec<Option<Dim>>;
 impl Declared {
     /// What is declared for a tensor; the shape only where every size is known.
     pub fn signature(&self, name: &str) -> Option<Signature> {
-        let (dtype, dims) = self.0.get(name)?;
+        let (dtype, dims) = self.tensors.get(name)?;
         let shape: Option<Shape> = dims.as_ref().and_then(|dims| dims.iter().copied().collect());
         let shape = shape.filter(|shape| shape.len() <= MOST_AXES && !is_too_large(shape));
         Some(Signature { dtype: *dtype, shape })
     }
 }
 
-/// Adds the inputs that have no initializer to the graph.
+/// Adds the inputs that have no initializer to the graph; the [`TARGET`] of a graph that is an explained one already is
+/// no picture, and −1 from here on.
 pub(super) fn declare(
     file: &GraphProto,
     options: &ImportOptions,
     graph: &mut Graph,
+    scope: &mut Scope,
     notes: &mut Vec<String>,
 ) -> Result<Declared, ModelError> {
     let sparse = file.sparse_initializer.iter().filter_map(|s| s.values.as_ref());
     let weights: HashSet<Option<&str>> = file.initializer.iter().chain(sparse).map(|t| t.name.as_deref()).collect();
     let mut seen = HashSet::new();
-    let (mut batch_symbol, mut open_batch) = (None, false);
+    let (mut batch_symbol, mut open_batch, mut assumed_size) = (None, false, false);
     for input in &file.input {
         let name = input.name.as_deref().unwrap_or("");
         if !seen.insert(name) {
@@ -64,11 +72,24 @@ pub(super) fn declare(
         }
         open_batch |=
             dims.as_ref().is_none_or(|d| !d.is_empty() && !matches!(d[0], Some(DimensionValue::DimValue(1..))));
+        let open = |dims: &Vec<_>| {
+            dims.len() == 4 && dims[1..].iter().any(|d| !matches!(d, Some(DimensionValue::DimValue(1..))))
+        };
+        assumed_size |= options.input_size.is_none() && dims.as_ref().is_none_or(open);
         let shape = input_shape(name, dims.as_deref(), batch_symbol.as_deref(), options, notes);
         if is_too_large(&shape) {
             return Err(unfit(format!("as large as {}", show_shape(&shape))));
         }
-        graph.add_input(name, dtype, shape);
+        let t = match name == TARGET && dtype == DataType::I64 && shape.len() == 1 {
+            true => {
+                let e = Emit::new(graph);
+                let predicted = e.expand(e.constant(Constant::i64s(&[1], &[-1])), shape);
+                e.finish().map_err(ModelError::Emit)?;
+                predicted
+            }
+            false => graph.add_input(name, dtype, shape),
+        };
+        scope.insert(name.to_owned(), t);
     }
     if graph.inputs.is_empty() {
         return Err(ModelError::NoInput);
@@ -87,11 +108,11 @@ pub(super) fn declare(
         });
         (dtype, dims)
     };
-    let mut declared = HashMap::new();
+    let mut tensors = HashMap::new();
     for (name, value) in declared_values(file).filter(|(_, value)| value.r#type.is_some()) {
-        declared.entry(name.to_owned()).or_insert_with(|| read(value));
+        tensors.entry(name.to_owned()).or_insert_with(|| read(value));
     }
-    Ok(Declared(declared))
+    Ok(Declared { tensors, assumed_size })
 }
 
 fn symbol(dim: &Option<DimensionValue>) -> Option<&str> {
@@ -180,7 +201,7 @@ pub(super) fn check_declared(
     let mut contradictions = Vec::new();
     let mut seen = HashSet::new();
     for (name, _) in declared_values(file).filter(|(name, _)| seen.insert(*name)) {
-        let (Some(t), Some((_, Some(dims)))) = (scope.get(name), declared.0.get(name)) else { continue };
+        let (Some(t), Some((_, Some(dims)))) = (scope.get(name), declared.tensors.get(name)) else { continue };
         let Some(shape) = graph.shape(*t) else { continue };
         let contradicts = dims.len() != shape.len()
             || dims.iter().zip(shape).any(|(d, s)| {

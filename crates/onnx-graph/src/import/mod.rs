@@ -67,6 +67,8 @@ pub struct Imported {
     pub graph: Graph,
     /// What was assumed, and where the file contradicts itself; sentences for the user.
     pub notes: Vec<String>,
+    /// Whether neither file nor caller say how large the picture is.
+    pub assumed_size: bool,
 }
 
 /// The operators that files have, by family, with what settles them.
@@ -145,10 +147,7 @@ fn walk(model: &Model, options: &ImportOptions) -> Result<Imported, ModelError> 
     let mut scope = Scope::new();
     weights::declare(file, &mut graph, &mut scope, true)?;
     let mut notes = Vec::new();
-    let declared = inputs::declare(file, options, &mut graph, &mut notes)?;
-    for input in &graph.inputs {
-        scope.insert(graph.tensor(*input).name.to_string(), *input);
-    }
+    let declared = inputs::declare(file, options, &mut graph, &mut scope, &mut notes)?;
 
     let outputs = file.output.iter().map(|v| v.name.as_deref().unwrap_or_default());
     let frame = Frame::new(opset, 0, &file.node, outputs.clone());
@@ -168,7 +167,7 @@ fn walk(model: &Model, options: &ImportOptions) -> Result<Imported, ModelError> 
         graph.outputs.push(t);
     }
     inputs::check_declared(file, &declared, &graph, &scope, &mut notes);
-    Ok(Imported { graph, notes })
+    Ok(Imported { graph, notes, assumed_size: declared.assumed_size })
 }
 
 fn standard(domain: &str) -> bool {

@@ -12,6 +12,7 @@ mod drawing;
 mod error;
 mod explainer;
 mod explanation;
+mod in_graph;
 mod model;
 mod preprocessing;
 mod probability;

@@ -1,8 +1,10 @@
-//! How pictures become this network's input: what the user says, else what the file says, else torchvision's way.
+//! How pictures become this network's input: what the user says, else what the file's metadata says, else what its first
+//! nodes do themselves, else torchvision's way.
 
-use onnx_graph::{Dim, show_shape};
+use onnx_graph::{Dim, Graph, Tensor, show_shape};
 
-use crate::picture::{ChannelOrder, Filter, Fit, Layout, Preprocess, Preset};
+use super::in_graph::{Normalisation, Samples, brings_channels_forward};
+use crate::picture::{ChannelOrder, Filter, Fit, Layout, Preprocess, Preset, numbers};
 
 /// What the user says about preprocessing; what is left open comes from the preset.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -68,21 +70,32 @@ pub(super) struct SettledPreprocessing {
 }
 
 impl Preprocessing {
-    /// For an input of this shape. `integer` inputs take samples 0..=255 as they are; `named` is the preset that the
-    /// file names.
+    /// For this input of a graph that makes `scores`. Integer inputs take samples 0..=255 as they are; `named` is the
+    /// preset that the file names.
     pub(super) fn settle(
         &self,
-        shape: &[Dim],
-        integer: bool,
+        graph: &Graph,
+        input: Tensor,
+        scores: Tensor,
         named: Option<&str>,
     ) -> Result<SettledPreprocessing, PreprocessingError> {
-        let (layout, channels, height, width) = self.axes(shape)?;
+        let info = graph.tensor(input);
+        let shape = info.shape.as_deref().unwrap_or_default();
+        let integer = info.dtype.is_some_and(|d| !d.is_float());
+        let (layout, channels, height, width) = self.axes(shape, || brings_channels_forward(graph, input))?;
         let from_file = named.and_then(|name| name.parse::<Preset>().ok());
         let preset = self.preset.or(from_file);
         let mut preprocess =
             Preprocess::preset(preset.unwrap_or(Preset::Torchvision), height, width).with_layout(layout);
-        if preset.is_none() && integer {
-            preprocess = Preprocess { scale: 1.0, mean: [0.0; 3], std: [1.0; 3], ..preprocess };
+        let plain = Preprocess { scale: 1.0, mean: [0.0; 3], std: [1.0; 3], ..preprocess.clone() };
+        let said = self.scale.is_some() || self.mean.is_some() || self.std.is_some();
+        let inside = Normalisation::of(graph, input, scores, layout).filter(|_| preset.is_none() && !said);
+        let inside = inside.and_then(|n| Some((n.samples()?, n)));
+        let inside = inside.filter(|(samples, _)| !integer || *samples == Samples::Bytes);
+        if let Some((samples, _)) = &inside {
+            preprocess = plain.with_scale(samples.scale());
+        } else if preset.is_none() && integer {
+            preprocess = plain;
         }
         let order = match (self.order, channels) {
             (Some(order), _) if (order == ChannelOrder::Grey) != (channels == 1) => {
@@ -101,26 +114,67 @@ impl Preprocessing {
             order,
             ..preprocess
         };
-        let note = preset.is_none().then(|| {
-            let whose =
-                if integer { "the network takes whole numbers, so samples are fed" } else { "as torchvision does" };
-            format!(
-                "preprocessing is assumed, {whose}: {}; --preset, --mean and others say otherwise",
-                preprocess.describe()
-            )
-        });
+        let note = match (preset, inside) {
+            (Some(_), _) => None,
+            (None, Some((samples, inside))) => {
+                let open = self.open_ways(&preprocess);
+                let assumed = if open.is_empty() { String::new() } else { format!("assumed: {}; ", open.join(", ")) };
+                Some(format!(
+                    "the model normalises inside: {inside}; pictures are fed as {samples}, not normalised again; \
+                     {assumed}--preset says otherwise"
+                ))
+            }
+            (None, None) => self.assumption(&preprocess, integer),
+        };
         Ok(SettledPreprocessing { preprocess, note })
     }
 
-    fn axes(&self, shape: &[Dim]) -> Result<(Layout, usize, usize, usize), PreprocessingError> {
+    /// What is assumed where neither preset nor file say it, in so far as the user does not.
+    fn assumption(&self, preprocess: &Preprocess, integer: bool) -> Option<String> {
+        let whose = if integer { "the network takes whole numbers, so samples are fed" } else { "as torchvision does" };
+        if *self == (Preprocessing { layout: self.layout, ..Preprocessing::default() }) {
+            let all = preprocess.describe();
+            return Some(format!(
+                "preprocessing is assumed, {whose}: {all}; --preset, --mean and others say otherwise"
+            ));
+        }
+        let mut open = self.open_ways(preprocess);
+        let arithmetic = [
+            ("scale", self.scale.is_none(), &[preprocess.scale][..]),
+            ("mean", self.mean.is_none(), &preprocess.mean),
+            ("std", self.std.is_none(), &preprocess.std),
+        ];
+        let open_numbers = arithmetic.into_iter().filter(|(_, open, _)| *open);
+        open.extend(open_numbers.map(|(name, _, values)| format!("{name} {}", numbers(values))));
+        let open = (!open.is_empty()).then(|| open.join(", "));
+        open.map(|open| format!("what is not said of preprocessing is assumed, {whose}: {open}"))
+    }
+
+    /// Fit, filter and channel order where the user does not say them.
+    fn open_ways(&self, preprocess: &Preprocess) -> Vec<String> {
+        let colour = preprocess.order != ChannelOrder::Grey;
+        let ways = [
+            (self.fit.is_none(), preprocess.describe_fit()),
+            (self.filter.is_none(), preprocess.filter.to_string()),
+            (self.order.is_none() && colour, preprocess.order.to_string()),
+        ];
+        ways.into_iter().filter(|(open, _)| *open).map(|(_, way)| way).collect()
+    }
+
+    /// Layout, channels, height and width; where the shape leaves the layout open, the graph is asked.
+    fn axes(
+        &self,
+        shape: &[Dim],
+        channels_come_forward: impl FnOnce() -> bool,
+    ) -> Result<(Layout, usize, usize, usize), PreprocessingError> {
         let sizes = |dims: &[Dim]| dims.iter().map(|d| usize::try_from(d.known()?).ok()).collect::<Option<Vec<_>>>();
         let sizes = shape.get(1..).and_then(sizes);
         let Some(&[a, b, c]) = sizes.as_deref() else {
             return Err(PreprocessingError::NoPicture { shape: show_shape(shape) });
         };
         let is_channels = |n: usize| n == 1 || n == 3;
-        let inferred = if !is_channels(a) && is_channels(c) { Layout::Nhwc } else { Layout::Nchw };
-        let layout = self.layout.unwrap_or(inferred);
+        let behind = is_channels(c) && (!is_channels(a) || channels_come_forward());
+        let layout = self.layout.unwrap_or(if behind { Layout::Nhwc } else { Layout::Nchw });
         let (channels, height, width) = match layout {
             Layout::Nchw => (a, b, c),
             Layout::Nhwc => (c, a, b),
@@ -134,14 +188,27 @@ impl Preprocessing {
 
 #[cfg(test)]
 mod tests {
+    use onnx_graph::DataType;
+
     use super::*;
 
     fn shape(sizes: [i64; 3]) -> Vec<Dim> {
         [Dim::BATCH].into_iter().chain(sizes.map(Dim::new)).collect()
     }
 
+    fn named(
+        options: &Preprocessing,
+        shape: Vec<Dim>,
+        dtype: DataType,
+        preset: Option<&str>,
+    ) -> Result<SettledPreprocessing, PreprocessingError> {
+        let mut graph = Graph::new();
+        let x = graph.add_input("x", dtype, shape);
+        options.settle(&graph, x, x, preset)
+    }
+
     fn settle(options: &Preprocessing, sizes: [i64; 3]) -> Result<SettledPreprocessing, PreprocessingError> {
-        options.settle(&shape(sizes), false, None)
+        named(options, shape(sizes), DataType::F32, None)
     }
 
     #[test]
@@ -151,14 +218,14 @@ mod tests {
         assert_eq!(assumed.preprocess, Preprocess::preset(Preset::Torchvision, 224, 224));
         assert!(assumed.note.unwrap().contains("shorter side to 256"));
 
-        let file = nothing.settle(&shape([3, 224, 224]), false, Some("efficientnet-lite")).unwrap();
+        let file = named(&nothing, shape([3, 224, 224]), DataType::F32, Some("efficientnet-lite")).unwrap();
         assert_eq!(
             file,
             SettledPreprocessing { preprocess: Preprocess::preset(Preset::EfficientNetLite, 224, 224), note: None }
         );
 
         let user = Preprocessing { preset: Some(Preset::Tf), std: Some([2.0; 3]), ..nothing };
-        let said = user.settle(&shape([3, 224, 224]), false, Some("caffe")).unwrap();
+        let said = named(&user, shape([3, 224, 224]), DataType::F32, Some("caffe")).unwrap();
         assert_eq!(said.preprocess, Preprocess::preset(Preset::Tf, 224, 224).with_std([2.0; 3]));
         assert_eq!(said.note, None);
     }
@@ -180,17 +247,34 @@ mod tests {
 
     #[test]
     fn what_is_no_picture_is_refused() {
-        let error = Preprocessing::default().settle(&[Dim::BATCH, Dim::new(10)], false, None).unwrap_err();
+        let error = named(&Preprocessing::default(), vec![Dim::BATCH, Dim::new(10)], DataType::F32, None).unwrap_err();
         assert!(error.to_string().contains("[N,10]"), "{error}");
     }
 
     #[test]
     fn whole_numbers_are_fed_as_they_are() {
-        let settled = Preprocessing::default().settle(&shape([8, 8, 3]), true, None).unwrap();
+        let settled = named(&Preprocessing::default(), shape([8, 8, 3]), DataType::U8, None).unwrap();
         assert_eq!(
             (settled.preprocess.scale, settled.preprocess.mean, settled.preprocess.std),
             (1.0, [0.0; 3], [1.0; 3])
         );
         assert!(settled.note.is_some());
+    }
+
+    #[test]
+    fn only_what_is_not_said_is_called_assumed() {
+        let of = |options: Preprocessing| settle(&options, [3, 8, 8]).unwrap().note;
+        let arithmetic = Preprocessing { mean: Some([0.5; 3]), std: Some([0.5; 3]), ..Preprocessing::default() };
+        let fitted = Preprocessing { fit: Some(Fit::Stretch), ..arithmetic.clone() };
+        assert_eq!(
+            of(fitted.clone()).unwrap(),
+            "what is not said of preprocessing is assumed, as torchvision does: bilinear, rgb, scale 0.003922"
+        );
+        assert!(
+            of(arithmetic).unwrap().contains("assumed, as torchvision does: shorter side to 9, centre 8×8, bilinear")
+        );
+        let all =
+            Preprocessing { filter: Some(Filter::Box), scale: Some(1.0), order: Some(ChannelOrder::Bgr), ..fitted };
+        assert_eq!(of(all), None);
     }
 }

@@ -8,7 +8,7 @@ use crate::cache::Cache;
 use crate::engine::{Choice, Chosen, Search, choose};
 use crate::explain::{Plan, PlanOptions};
 use crate::method::Method;
-use crate::model::Labels;
+use crate::model::{Labels, labels_in};
 use crate::picture::Preset;
 use crate::target::Activation;
 
@@ -75,7 +75,8 @@ impl<'m> Setup<'m> {
         self
     }
 
-    /// How pictures become the input; else what the file's metadata names, else as torchvision does.
+    /// How pictures become the input; else what the file's metadata names, else what the network's own normalisation
+    /// wants, else as torchvision does.
     pub fn preprocess(mut self, preprocessing: Preprocessing) -> Self {
         self.preprocessing = preprocessing;
         self
@@ -87,7 +88,7 @@ impl<'m> Setup<'m> {
         self
     }
 
-    /// Names of the classes; else ImageNet's where there are 1,000 classes, else none.
+    /// Names of the classes; else those in the file's metadata, else ImageNet's where there are 1,000 classes, else none.
     pub fn labels(mut self, labels: Labels) -> Self {
         self.labels = Some(labels);
         self
@@ -136,6 +137,12 @@ impl<'m> Setup<'m> {
                 return Err(Error::Labels { path, labels: labels.len(), classes });
             }
             Some(labels) => labels,
+            None if let Some((key, labels)) = labels_in(|key| self.model.metadata(key), classes) => {
+                notes.push(format!(
+                    "the names of the classes are from the file's metadata, `{key}`; --labels names others"
+                ));
+                labels
+            }
             None if classes == Labels::imagenet().len() => {
                 if self.model.metadata(LABELS) != Some(IMAGENET) {
                     notes.push(format!("the {classes} classes are assumed to be ImageNet's; --labels names others"));
@@ -145,9 +152,9 @@ impl<'m> Setup<'m> {
             None => Labels::new([]),
         };
         let input = plan.graph.tensor(plan.input);
-        let integer = input.dtype.is_some_and(|d| !d.is_float());
         let shape = input.shape.clone().unwrap_or_default();
-        let preprocessing = self.preprocessing.settle(&shape, integer, self.model.metadata(PREPROCESSING));
+        let named = self.model.metadata(PREPROCESSING);
+        let preprocessing = self.preprocessing.settle(&plan.graph, plan.input, plan.head.raw, named);
         let subject = Subject {
             path,
             digest: self.model.digest(),

@@ -6,7 +6,7 @@ use ndarray::{Array1, Array2, ArrayD, Axis, Ix2, Ix3};
 use onnx_graph::{EmitError, Model, ModelError, SpellError, Spelling, Tensor, spell};
 
 use super::legal::legal;
-use super::plan::{Plan, TARGET};
+use super::plan::Plan;
 use crate::engine::{Engine, EngineError, Session, Source, Value};
 
 /// Why explaining failed.
@@ -51,6 +51,8 @@ pub struct Explainer {
     session: Box<dyn Session>,
     batch: usize,
     input: String,
+    /// Its other input: the classes asked for.
+    target: String,
     /// Whether the network takes whole numbers.
     integer: bool,
     outputs: Vec<String>,
@@ -105,6 +107,7 @@ impl Explainer {
             session,
             batch,
             input: plan.graph.tensor(plan.input).name.to_string(),
+            target: plan.graph.tensor(plan.target).name.to_string(),
             integer: plan.graph.tensor(plan.input).dtype.is_some_and(|d| !d.is_float()),
             outputs,
             expected: shape.iter().map(|d| d.at(batch)).collect(),
@@ -129,7 +132,7 @@ impl Explainer {
         let input = if self.integer { Value::from(input.mapv(|v| v.round() as i64)) } else { Value::from(input) };
         let target = Value::from(Array1::from_iter(rows.iter().map(|i| targets[*i])));
         let names: Vec<&str> = self.outputs.iter().map(String::as_str).collect();
-        let answers = self.session.run(&[(&self.input, &input), (TARGET, &target)], &names)?;
+        let answers = self.session.run(&[(&self.input, &input), (&self.target, &target)], &names)?;
         self.read(answers, count)
     }
 

@@ -27,7 +27,7 @@ impl Layers {
         let imported = read(model, options)?;
         let mut graph = imported.graph;
         only_input(&graph)?;
-        let head = find_head(&mut graph, &options.head)?;
+        let head = find_head(&mut graph, &options.head).map_err(|e| e.at(imported.assumed_size))?;
         let candidates = candidates(&graph, &head);
         let refusal = automatic_layer(&graph, &head).err();
         Ok(Layers { head, candidates, refusal, notes: imported.notes })

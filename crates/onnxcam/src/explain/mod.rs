@@ -13,4 +13,5 @@ mod pooled_head;
 pub use explainer::{Explained, Explainer, RunError};
 pub use layers::Layers;
 pub use legal::legal;
-pub use plan::{Plan, PlanError, PlanOptions, TARGET};
+pub use onnx_graph::TARGET;
+pub use plan::{Plan, PlanError, PlanOptions};

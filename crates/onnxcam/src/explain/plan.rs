@@ -2,8 +2,8 @@
 
 use onnx_autodiff::GradientError;
 use onnx_graph::{
-    Attributes, Constant, DataType, Dim, Emit, EmitError, Graph, ImportOptions, Imported, Model, ModelError, Tensor,
-    import, printable,
+    Attributes, Constant, DataType, Dim, Emit, EmitError, Graph, ImportOptions, Imported, Model, ModelError, TARGET,
+    Tensor, import, printable,
 };
 
 use super::pooled_head::pooled_linear_head;
@@ -11,9 +11,6 @@ use crate::method::{At, Caveat, Method, Needs};
 use crate::target::{
     Head, HeadError, HeadOptions, LastLinear, Layer, LayerError, automatic_layer, find_head, find_layer, first_curved,
 };
-
-/// The input that names a class for each picture; −1 stands for the predicted one.
-pub const TARGET: &str = "onnxcam.target";
 
 /// What to explain.
 #[derive(Clone, Debug, Default)]
@@ -45,9 +42,18 @@ pub enum PlanError {
     #[error("{method} is not defined for layer \"{layer}\": {reason}\nhint: grad-cam and grad-cam++ need no such head")]
     NoPooledHead { method: &'static str, layer: String, reason: String },
     #[error(
-        "the model has {count} inputs to feed: {names}\nhint: only models of one input, the picture, can be explained"
+        "the model has {count} inputs to feed: {names}\nhint: only models of one input, the picture, can be explained{}",
+        fold_in(scalars)
     )]
-    Inputs { count: usize, names: String },
+    Inputs { count: usize, names: String, scalars: Vec<String> },
+}
+
+/// What to do about inputs of one number, as `is_training` and `keep_prob`.
+fn fold_in(scalars: &[String]) -> String {
+    match scalars {
+        [] => String::new(),
+        scalars => format!("; an initializer of its name gives an input its value: {}", scalars.join(", ")),
+    }
 }
 
 /// One method's tensors in the explained graph.
@@ -92,7 +98,7 @@ impl Plan {
         let imported = read(model, options)?;
         let (mut graph, mut notes) = (imported.graph, imported.notes);
         let input = only_input(&graph)?;
-        let head = find_head(&mut graph, &options.head)?;
+        let head = find_head(&mut graph, &options.head).map_err(|e| e.at(imported.assumed_size))?;
         let layer = match &options.layer {
             Some(name) => find_layer(&graph, &head, name)?,
             None => automatic_layer(&graph, &head)?,
@@ -165,8 +171,11 @@ pub(super) fn only_input(graph: &Graph) -> Result<Tensor, PlanError> {
     match graph.inputs.as_slice() {
         [one] => Ok(*one),
         several => {
-            let names: Vec<String> = several.iter().map(|t| printable(&graph.tensor(*t).name)).collect();
-            Err(PlanError::Inputs { count: several.len(), names: names.join(", ") })
+            let name = |t: &Tensor| printable(&graph.tensor(*t).name);
+            let names: Vec<String> = several.iter().map(name).collect();
+            let scalar = |t: &&Tensor| graph.shape(**t).is_some_and(|s| s.iter().all(|d| d.known() == Some(1)));
+            let scalars = several.iter().filter(scalar).map(name).collect();
+            Err(PlanError::Inputs { count: several.len(), names: names.join(", "), scalars })
         }
     }
 }

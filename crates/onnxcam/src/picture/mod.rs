@@ -30,6 +30,7 @@ pub use decode::{MAX_BYTES, MAX_PIXELS};
 pub use error::PictureError;
 pub(crate) use format::{Find, SNIFFED};
 pub use placement::{Placement, Rectangle};
+pub(crate) use preprocess::numbers;
 pub use preprocess::{ChannelOrder, Filter, Fit, Layout, Preprocess, Preset, UnknownName};
 pub(crate) use resample::resize;
 

@@ -187,15 +187,20 @@ impl Preprocess {
 
     /// All of it in one line.
     pub fn describe(&self) -> String {
-        let (height, width) = self.size;
-        let fit = match self.fit {
-            Fit::ShortSide { side } => format!("shorter side to {side}, centre {height}×{width}"),
-            Fit::Cover { height: h, width: w } => format!("to cover {h}×{w}, centre {height}×{width}"),
-            Fit::Stretch => format!("stretched to {height}×{width}"),
-        };
+        let fit = self.describe_fit();
         let [scale, mean, std] = [&[self.scale][..], &self.mean, &self.std].map(numbers);
         let (filter, order, layout) = (self.filter, self.order, self.layout);
         format!("{fit} ({filter}), (x·{scale} − {mean}) / {std}, {order}, {layout}")
+    }
+
+    /// How the shape is met: `shorter side to 256, centre 224×224`.
+    pub(crate) fn describe_fit(&self) -> String {
+        let (height, width) = self.size;
+        match self.fit {
+            Fit::ShortSide { side } => format!("shorter side to {side}, centre {height}×{width}"),
+            Fit::Cover { height: h, width: w } => format!("to cover {h}×{w}, centre {height}×{width}"),
+            Fit::Stretch => format!("stretched to {height}×{width}"),
+        }
     }
 
     fn check(&self) -> Result<(), PictureError> {
@@ -311,7 +316,8 @@ fn luma([r, g, b]: [u8; 3]) -> u8 {
     ((u32::from(r) * 19_595 + u32::from(g) * 38_470 + u32::from(b) * 7_471 + 0x8000) >> 16) as u8
 }
 
-fn numbers(values: &[f32]) -> String {
+/// One number for each channel, once where they are equal.
+pub(crate) fn numbers(values: &[f32]) -> String {
     let same = values.iter().all(|v| v == &values[0]);
     let shown = if same { &values[..1] } else { values };
     let text: Vec<String> = shown.iter().map(|v| format!("{}", (v * 1e6).round() / 1e6)).collect();

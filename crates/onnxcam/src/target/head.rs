@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use onnx_graph::{Dim, Emit, Graph, Node, Tensor, printable};
+use onnx_graph::{Dim, Emit, Graph, Node, PREFIX, Tensor, printable};
 
 use super::HeadError;
 
@@ -128,7 +128,9 @@ fn unknown_shape(graph: &Graph, output: Tensor) -> Option<HeadError> {
     let shapeless = |n: &&Node| n.carried.is_some() && n.outputs.iter().flatten().any(|t| graph.shape(*t).is_none());
     let node = nodes.find(shapeless)?;
     let reason = node.carried.as_ref()?.reason.clone();
-    Some(HeadError::UnknownShape { name: printable(&graph.tensor(output).name), node: graph.describe(node), reason })
+    let (name, node) = (printable(&graph.tensor(output).name), graph.describe(node));
+    let hint = "`onnx.shape_inference` may write the missing shapes into the file";
+    Some(HeadError::UnknownShape { name, node, reason, hint })
 }
 
 fn list(graph: &Graph, tensors: &[Tensor]) -> String {
@@ -147,6 +149,10 @@ fn named_output(graph: &Graph, name: &str) -> Result<Tensor, HeadError> {
 fn obvious_output(graph: &Graph) -> Result<Tensor, HeadError> {
     let mut open: Vec<Tensor> = graph.outputs.clone();
     open.dedup();
+    let ours = |t: &Tensor| graph.tensor(*t).name.starts_with(PREFIX);
+    if !open.iter().all(ours) {
+        open.retain(|t| !ours(t)); // The file is an explained one: these are its maps.
+    }
     open.retain(|t| score_count(graph, *t).is_some());
     if open.is_empty() {
         let unknown = graph.outputs.iter().find_map(|t| unknown_shape(graph, *t));

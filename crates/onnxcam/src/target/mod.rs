@@ -16,10 +16,8 @@ pub enum HeadError {
         "the model has no output that looks like class scores\n{outputs}\nhint: scores are floats [N, classes]; detectors and segmenters cannot be explained yet"
     )]
     NoCandidate { outputs: String },
-    #[error(
-        "the shape of output \"{name}\" is not known, as {node} is not understood: {reason}\nhint: `onnx.shape_inference` may write the missing shapes into the file"
-    )]
-    UnknownShape { name: String, node: String, reason: String },
+    #[error("the shape of output \"{name}\" is not known, as {node} is not understood: {reason}\nhint: {hint}")]
+    UnknownShape { name: String, node: String, reason: String, hint: &'static str },
     #[error("several outputs could be the class scores\n{candidates}\nhint: name one with --output")]
     Ambiguous { candidates: String },
     #[error("the model has no output \"{name}\"\n{outputs}")]
@@ -28,4 +26,17 @@ pub enum HeadError {
     Shape { name: String, signature: String },
     #[error(transparent)]
     Emit(#[from] onnx_graph::EmitError),
+}
+
+impl HeadError {
+    /// The same where the size of the input was assumed: then that is what shapes may not fit.
+    pub(crate) fn at(self, assumed_size: bool) -> HeadError {
+        match self {
+            HeadError::UnknownShape { name, node, reason, .. } if assumed_size => {
+                let hint = "the size of the input is assumed; --input-size gives the one that the network was made for";
+                HeadError::UnknownShape { name, node, reason, hint }
+            }
+            other => other,
+        }
+    }
 }
