@@ -11,6 +11,7 @@
 mod ancient;
 mod calls;
 mod composite;
+mod einsum;
 mod elementwise;
 mod file_node;
 mod indexing;
@@ -70,6 +71,7 @@ pub struct Imported {
 const FAMILIES: &[&[(&str, Settle)]] = &[
     ancient::OPERATORS,
     composite::OPERATORS,
+    einsum::OPERATORS,
     elementwise::OPERATORS,
     indexing::OPERATORS,
     layout::OPERATORS,
