@@ -109,3 +109,84 @@ fn places_of_maxima() {
     });
     case(true, |m| m.with("kernel_shape", vec![2i64, 2]).with("strides", vec![3i64, 4]).with("ceil_mode", 1i64));
 }
+
+/// Every product of elements whose labels agree, added up: the definition.
+fn einsum_by_hand(terms: &[&str], right: &str, x: &[ArrayD<f64>]) -> ArrayD<f64> {
+    let letters: Vec<char> = terms.concat().chars().collect::<std::collections::BTreeSet<_>>().into_iter().collect();
+    let size = |letter: &char| {
+        let of = |(term, x): (&&str, &ArrayD<f64>)| term.chars().position(|c| c == *letter).map(|i| x.shape()[i]);
+        terms.iter().zip(x).filter_map(of).max().unwrap()
+    };
+    let sizes: Vec<usize> = letters.iter().map(size).collect();
+    let shape: Vec<usize> = right.chars().map(|c| size(&c)).collect();
+    let mut y = ArrayD::zeros(IxDyn(&shape));
+    for at in ndarray::indices(IxDyn(&sizes)) {
+        let place = |term: &str, shape: &[usize]| -> Vec<usize> {
+            let at = |c: char| at[letters.iter().position(|l| *l == c).unwrap()];
+            term.chars().zip(shape).map(|(c, size)| if *size == 1 { 0 } else { at(c) }).collect()
+        };
+        let product: f64 = terms.iter().zip(x).map(|(term, x)| x[IxDyn(&place(term, x.shape()))]).product();
+        y[IxDyn(&place(right, &shape))] += product;
+    }
+    y
+}
+
+#[test]
+fn einsum() {
+    // equation, shapes, and the same with a letter for each axis
+    let cases: &[(&str, &[&[usize]], &str)] = &[
+        ("ij,jk->ik", &[&[2, 3], &[3, 4]], "ij,jk->ik"),
+        ("ij,jk", &[&[2, 3], &[3, 4]], "ij,jk->ik"),
+        ("ji", &[&[2, 3]], "ji->ij"),
+        (" b i j , b j k -> b k i ", &[&[2, 3, 4], &[2, 4, 5]], "bij,bjk->bki"),
+        ("bhqd,bhkd->bhqk", &[&[2, 2, 3, 4], &[2, 2, 5, 4]], "bhqd,bhkd->bhqk"),
+        ("nchw,cd->ndhw", &[&[2, 3, 2, 4], &[3, 5]], "nchw,cd->ndhw"),
+        ("ij->", &[&[3, 4]], "ij->"),
+        ("ii->i", &[&[4, 4]], "ii->i"),
+        ("iij->j", &[&[3, 3, 2]], "iij->j"),
+        ("ii", &[&[3, 3]], "ii->"),
+        ("i,j->ij", &[&[3], &[4]], "i,j->ij"),
+        ("bi,bi->b", &[&[2, 3], &[2, 3]], "bi,bi->b"),
+        ("bi,bi->bi", &[&[2, 3], &[2, 3]], "bi,bi->bi"),
+        ("bc,bchw->bchw", &[&[2, 3], &[2, 3, 2, 2]], "bc,bchw->bchw"),
+        ("ij,jk,kl->il", &[&[2, 3], &[3, 4], &[4, 2]], "ij,jk,kl->il"),
+        ("ij,kj,lj->ikl", &[&[2, 3], &[2, 3], &[4, 3]], "ij,kj,lj->ikl"),
+        ("...ij,...jk->...ik", &[&[2, 3, 4, 2], &[2, 3, 2, 3]], "xyij,xyjk->xyik"),
+        ("...i,ij", &[&[2, 2, 3], &[3, 4]], "xyi,ij->xyj"),
+        ("...ij,jk->...ik", &[&[4, 2], &[2, 3]], "ij,jk->ik"),
+        ("...ij,...jk->...ik", &[&[1, 3, 4, 2], &[3, 2, 3]], "xyij,yjk->xyik"),
+        ("b...,b...->...", &[&[2, 3, 4], &[2, 1, 4]], "bxy,bxy->xy"),
+        ("bij,bjk->bik", &[&[1, 2, 3], &[4, 3, 2]], "bij,bjk->bik"),
+    ];
+    for (equation, shapes, explicit) in cases {
+        let x: Vec<_> = shapes.iter().enumerate().map(|(i, s)| Draw::new(i as u64 + 1).uniform(s)).collect();
+        let names: Vec<String> = (0..shapes.len()).map(|i| format!("x{i}")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let maker = names.iter().zip(*shapes).fold(Maker::new(12), |maker, (name, shape)| {
+            let sizes: Vec<String> = shape.iter().map(usize::to_string).collect();
+            maker.input(name, &format!("f32[{}]", sizes.join(",")))
+        });
+        let model = maker.node("Einsum", &names, &["y"]).with("equation", *equation).output("y", "f32").model();
+        let (terms, right) = explicit.split_once("->").unwrap();
+        let expected = einsum_by_hand(&terms.split(',').collect::<Vec<_>>(), right, &x);
+        assert_close(&computed(&model, &x), &expected, 1e-12, equation);
+    }
+}
+
+#[test]
+fn einsum_that_is_none() {
+    let cases = [
+        ("ij,jk->ik", "for 2 inputs, it has 1"),
+        ("i", "for another number of axes than 2"),
+        ("ij->ik", "behind the arrow"),
+        ("ij->ii", "behind the arrow"),
+        ("i1->i", "is not understood"),
+        ("ii->i", "of two sizes"),
+    ];
+    for (equation, reason) in cases {
+        let maker = Maker::new(12).input("x", "f32[2,3]").node("Einsum", &["x"], &["y"]).with("equation", equation);
+        let graph = import(&maker.output("y", "f32").model(), &ImportOptions::default()).unwrap().graph;
+        let carried = graph.nodes()[0].carried.as_ref().unwrap_or_else(|| panic!("{equation} is taken"));
+        assert!(carried.reason.contains(reason), "{equation}: {}", carried.reason);
+    }
+}

@@ -11,6 +11,7 @@
 mod ancient;
 mod calls;
 mod composite;
+mod einsum;
 mod elementwise;
 mod file_node;
 mod formulas;
@@ -75,6 +76,7 @@ pub struct Imported {
 const FAMILIES: &[&[(&str, Settle)]] = &[
     ancient::OPERATORS,
     composite::OPERATORS,
+    einsum::OPERATORS,
     elementwise::OPERATORS,
     formulas::OPERATORS,
     indexing::OPERATORS,
