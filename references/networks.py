@@ -199,7 +199,9 @@ def warm_up(network, dtype=torch.float64, last=None):
             layer.bias.mul_(factor)
         return output * factor
 
-    hooks = [] if normalised else [layer.register_forward_hook(to_unit_variance) for layer in layers]
+    # Layers that standardise their own weights (timm's StdConv2d and the like) cannot be scaled, and need not be.
+    free = [layer for layer in layers if "StdConv" not in type(layer).__name__]
+    hooks = [] if normalised else [layer.register_forward_hook(to_unit_variance) for layer in free]
     x = warm_up_batch(*network.input_size).to(dtype)
     model.train()
     model(x)

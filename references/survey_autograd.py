@@ -32,15 +32,19 @@ class Cuts(TorchFunctionMode):
             return type(result)(self.look(part) for part in result)
         if not isinstance(result, torch.Tensor) or result.dim() != 4 or not result.requires_grad:
             return result
-        for wanted, found in zip(self.wanted, self.found):
-            for channels_last in (False, True):
-                # Every tensor here is [N, K, h, w] or [N, h, w, K].
-                values = to_channels_first(result.detach(), channels_last)
-                if values.shape == wanted.shape and (values - wanted).abs().max() <= SAME * wanted.abs().max():
-                    cut = result.clone()
-                    found.append((cut, channels_last))
-                    return cut.clone()
-        return result
+        equal = [(found, last) for wanted, found in zip(self.wanted, self.found) for last in (False, True) if same(result, wanted, last)]
+        if not equal:
+            return result
+        cut = result.clone()
+        for found, channels_last in equal:
+            found.append((cut, channels_last))
+        return cut.clone()
+
+
+def same(result, wanted, channels_last):
+    """Whether a tensor [N, K, h, w], or [N, h, w, K], holds the wanted values."""
+    values = to_channels_first(result.detach(), channels_last)
+    return values.shape == wanted.shape and bool((values - wanted).abs().max() <= SAME * wanted.abs().max())
 
 
 def to_channels_first(tensor, channels_last):

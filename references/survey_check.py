@@ -11,6 +11,7 @@ The program is run as a user runs it. A record is JSON:
     failure {stage, reason}                              absent where everything holds
 """
 
+import contextlib
 import json
 import os
 import subprocess
@@ -24,6 +25,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import onnxruntime
+import torch
 
 import onnx_files
 import survey_autograd
@@ -83,7 +85,8 @@ def write(path, record):
 
 def export(model, x, path, exporter):
     try:
-        onnx_files.export(model, x, str(path), exporter, external_data=True)
+        # The newer exporter takes a batch of one for a constant.
+        onnx_files.export(model, torch.cat([x, x.flip(3)]), str(path), exporter, external_data=True)
     except Exception as error:  # whatever an exporter raises is what there is to say
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         raise Failure("export", f"{type(error).__name__}: {lines[0] if lines else ''}"[:300]) from error
@@ -97,13 +100,19 @@ class Program:
         capi = Path(onnxruntime.__file__).parent / "capi"
         self.environment = os.environ | {"ORT_DYLIB_PATH": str(capi), "ONNXCAM_CACHE": str(folder / "cache")}
 
-    def run(self, *arguments):
-        """Standard output, seconds and peak memory in MiB; a Failure where it ends otherwise than well."""
+    def run(self, *arguments, urgent=False):
+        """Standard output, seconds and peak memory in MiB; a Failure where it ends otherwise than well.
+
+        What is `urgent` goes before other processes, where the system allows that.
+        """
         stdout, stderr = self.folder / "stdout", self.folder / "stderr"
         start = time.monotonic()
         with stdout.open("wb") as out, stderr.open("wb") as err:
             command = [self.program, *arguments]
             process = subprocess.Popen(command, stdout=out, stderr=err, cwd=self.folder, env=self.environment)
+            if urgent:
+                with contextlib.suppress(PermissionError):
+                    os.setpriority(os.PRIO_PROCESS, process.pid, -10)
             timer = threading.Timer(self.limit_s, process.kill)
             timer.start()
             _, status, usage = os.wait4(process.pid, 0)
@@ -164,11 +173,11 @@ def explain(program, engine, record):
 
 
 def cost(program):
-    """Minima of plain and explained runs of Grad-CAM++ on ONNX Runtime."""
+    """Minima of plain and explained runs of Grad-CAM++ on ONNX Runtime. One thread: on a busy machine two wait for each other."""
     size = sum(file.stat().st_size for file in program.folder.glob("model.onnx*"))
-    rounds = 15 if size < 120e6 else 5
-    arguments = ["--engine", "ort", "--threads", "2", "--rounds", str(rounds), "--json"]
-    measured = json.loads(program.run("bench", "model.onnx", *arguments)[0])
+    rounds = 20 if size < 20e6 else 10 if size < 120e6 else 5
+    arguments = ["--engine", "ort", "--threads", "1", "--rounds", str(rounds), "--json"]
+    measured = json.loads(program.run("bench", "model.onnx", *arguments, urgent=True)[0])
     plain, explained = measured["plain_min_ms"], measured["explained"][0]["min_ms"]
     return {"ratio": round(explained / plain, 3), "plain_ms": plain, "explained_ms": explained, "rounds": rounds}
 
