@@ -12,5 +12,5 @@ mod pooled_head;
 
 pub use explainer::{Explained, Explainer, RunError};
 pub use layers::Layers;
-pub(crate) use legal::legal;
+pub use legal::legal;
 pub use plan::{Plan, PlanError, PlanOptions, TARGET};
