@@ -175,15 +175,15 @@ def build(make, seed=0):
 
 
 @torch.no_grad()
-def warm_up(network):
-    """Makes a random network behave like a trained one, in its scales.
+def warm_up(network, dtype=torch.float64, last=None):
+    """Makes a random network behave like a trained one, in its scales. It runs in `dtype`; `last` is its last layer.
 
-    - Batch-norm scale and shift are randomised, then its statistics taken from eight inputs, in float64.
+    - Batch-norm scale and shift are randomised, then its statistics taken from eight inputs.
     - A layer that no batch normalisation follows is scaled so that its outputs have unit variance.
     - The last layer is scaled by a power of two so that the logits spread by about 4: then g sum A is of the order of 1
       and the methods' denominators matter.
     """
-    model = network.model.double()
+    model = network.model.to(dtype)
     normalised = any(isinstance(m, nn.BatchNorm2d) for m in model.modules())
     layers = [m for m in model.modules() if isinstance(m, (nn.Conv2d, nn.Linear))]
     for module in model.modules():
@@ -201,8 +201,10 @@ def warm_up(network):
             layer.bias.mul_(factor)
         return output * factor
 
-    hooks = [] if normalised else [layer.register_forward_hook(to_unit_variance) for layer in layers]
-    x = warm_up_batch(*network.input_size)
+    # Layers that standardise their own weights (timm's StdConv2d and the like) cannot be scaled, and need not be.
+    free = [layer for layer in layers if "StdConv" not in type(layer).__name__]
+    hooks = [] if normalised else [layer.register_forward_hook(to_unit_variance) for layer in free]
+    x = warm_up_batch(*network.input_size).to(dtype)
     model.train()
     model(x)
     for hook in hooks:
@@ -213,7 +215,7 @@ def warm_up(network):
             module.p = module.__dict__.pop("p_saved")
 
     logits = network.score(network.features(x))
-    last = layers[-1]
+    last = layers[-1] if last is None else last
     factor = 2.0 ** torch.round(torch.log2(4 / logits.std(1).mean()))
     last.weight.mul_(factor)
     if last.bias is not None:
