@@ -212,7 +212,7 @@ fn pooling_by_norms() {
         let window = |c: usize, o: usize| {
             let cells = (0..kernel).map(|k| o as i64 * stride + k * dilation - pads[0]);
             let values = cells.map(|i| if (0..7).contains(&i) { x[[0, c, i as usize].as_slice()].abs() } else { 0.0 });
-            values.map(|v| v.powi(p as i32)).sum::<f64>().powf(1.0 / p as f64)
+            values.map(|v| v.powi(p)).sum::<f64>().powf(1.0 / f64::from(p))
         };
         let expected = ArrayD::from_shape_fn(IxDyn(&[1, 2, count]), |i| window(i[1], i[2]));
         assert_close(&found, &expected, &format!("kernel {kernel}, stride {stride}"));
