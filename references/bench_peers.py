@@ -69,7 +69,7 @@ def measure(network, rounds):
 
 
 def build(name):
-    return networks.efficientnet_lite0() if name == "efficientnet_lite0" else networks.build(networks.FULL_SIZE[name])
+    return networks.trained_efficientnet_lite(0) if name == "efficientnet_lite0" else networks.build(networks.FULL_SIZE[name])
 
 
 def main(names, threads, rounds):

@@ -45,7 +45,7 @@ def main(out, *wanted):
         if not wanted or name in wanted:
             write(networks.build(make), out)
     if not wanted or "efficientnet_lite0" in wanted:
-        write(networks.efficientnet_lite0(), out)
+        write(networks.trained_efficientnet_lite(0), out)
 
 
 if __name__ == "__main__":

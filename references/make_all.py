@@ -5,17 +5,17 @@
 
 import make_checkpoints
 import make_golden
-import make_lite0
-import make_lite0_crops
+import make_lite
 import make_operator_gradients
+import make_pictures
 import make_preprocess
 import make_vendor
 
 if __name__ == "__main__":
     make_operator_gradients.main()
     make_preprocess.main()
-    make_lite0.main()
-    make_lite0_crops.main()
+    make_lite.main()
+    make_pictures.main()
     make_checkpoints.main()
     make_golden.main()
     make_vendor.main()

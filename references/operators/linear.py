@@ -85,7 +85,21 @@ def transposed(name, x, w, strides=(1, 1), padding=(0, 0), more=(0, 0), dilation
     return Case("ConvTranspose", name, [eighths(*x), Constant(weight.numpy())], function, attributes)
 
 
+def shaped(name, x, w, strides, cut, **attributes):
+    """A ConvTranspose whose padding follows from the size of its output: `cut` cells before and after on each axis."""
+    weight = torch.from_numpy(eighths(*w, seed=1))
+
+    def function(x):
+        whole = F.conv_transpose2d(x, weight, None, strides)
+        return F.pad(whole, [-c for axis in reversed(cut) for c in axis])
+
+    return Case("ConvTranspose", name, [eighths(*x), Constant(weight.numpy())], function, {"strides": strides} | attributes)
+
+
 CONV_TRANSPOSE = [
+    shaped("same-upper", (2, 3, 4, 3), (3, 2, 3, 4), (2, 1), [(0, 1), (1, 2)], auto_pad="SAME_UPPER"),
+    shaped("same-lower", (2, 3, 4, 3), (3, 2, 3, 4), (2, 1), [(1, 0), (2, 1)], auto_pad="SAME_LOWER"),
+    shaped("output-shape", (2, 3, 4, 3), (3, 2, 3, 4), (2, 2), [(2, 1), (1, 0)], output_shape=[6, 7]),
     transposed("plain", (2, 3, 4, 3), (3, 2, 3, 3)),
     transposed("stride2-padded", (1, 3, 4, 5), (3, 2, 3, 4), (2, 2), (1, 1), (1, 0)),
     transposed("groups-dilated", (1, 4, 5, 4), (4, 3, 2, 3), (2, 1), (0, 1), (0, 0), (2, 2), 2),

@@ -5,7 +5,7 @@ import math
 import torch
 from torch.nn import functional as F
 
-from .case import Case, distinct, eighths, tied
+from .case import Case, Constant, distinct, eighths, tied
 from .linear import same_pads
 
 
@@ -121,4 +121,9 @@ GLOBAL = [
     Case("GlobalMaxPool", "ties", [tied(2, 3, 4, 5)], lambda x: F.adaptive_max_pool2d(x, 1)),
 ]
 
-CASES = MAX + AVERAGE + GLOBAL
+WITHIN = torch.tensor([[[[0, 7], [13, 10]], [[5, 2], [8, 15]]]])  # Cells of planes of 4 × 4, as PyTorch counts them.
+UNPOOL = [
+    Case("MaxUnpool", "plain", [eighths(1, 2, 2, 2), Constant((WITHIN + torch.tensor([0, 16]).reshape(1, 2, 1, 1)).numpy())], lambda x: F.max_unpool2d(x, WITHIN, 2), {"kernel_shape": [2, 2], "strides": [2, 2]}),
+]
+
+CASES = UNPOOL + MAX + AVERAGE + GLOBAL

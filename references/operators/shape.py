@@ -46,13 +46,13 @@ def slices():
 
 
 def pads():
-    def case(name, pads, torch_pads, mode="constant", value=None, axes=None, opset=17):
+    def case(name, pads, torch_pads, mode="constant", value=None, axes=None, opset=17, onnx_mode=None):
         inputs = [X, Constant(pads)] + ([] if value is None and axes is None else [None if value is None else Constant(value)])
         if axes is not None:
             inputs.append(Constant(axes))
         torch_mode = "replicate" if mode == "edge" else mode
         arguments = {} if value is None else {"value": value}
-        return Case("Pad", name, inputs, lambda x: F.pad(x, torch_pads, mode=torch_mode, **arguments), {"mode": mode}, opset=opset)
+        return Case("Pad", name, inputs, lambda x: F.pad(x, torch_pads, mode=torch_mode, **arguments), {"mode": onnx_mode or mode}, opset=opset)
 
     yield case("zeros", [0, 0, 1, 2, 0, 0, 0, 1], (2, 1, 1, 0))
     yield case("value", [0, 1, 0, 2, 0, 0, 1, 1], (2, 1, 0, 1, 1, 0), value=-1.5)
@@ -60,6 +60,7 @@ def pads():
     yield case("reflect", [0, 0, 2, 1, 0, 0, 1, 3], (1, 3, 2, 1), "reflect")
     yield case("edge", [0, 0, 2, 1, 0, 0, 0, 3], (1, 3, 2, 0), "edge")
     yield case("axes-opset18", [1, 2, 0, 1], (2, 1, 1, 0), axes=[2, 3], opset=18)
+    yield case("wrap", [0, 0, 2, 1, 0, 0, 1, 3], (1, 3, 2, 1), "circular", onnx_mode="wrap", opset=19)
     yield Case("Pad", "opset2", [X], lambda x: F.pad(x, (2, 1, 1, 0), value=0.5), {"pads": [0, 0, 1, 2, 0, 0, 0, 1], "value": 0.5}, opset=9)
 
 
@@ -94,6 +95,7 @@ def shapes():
     depth_first = lambda x: x.reshape(2, 2, 2, 3, 2, 3).permute(0, 3, 4, 1, 5, 2).reshape(2, 3, 4, 6)
     yield Case("DepthToSpace", "depth-first", [deep], depth_first, {"blocksize": 2})
     yield Case("DepthToSpace", "column-first", [deep], lambda x: F.pixel_shuffle(x, 2), {"blocksize": 2, "mode": "CRD"})
+    yield Case("SpaceToDepth", "plain", [eighths(2, 3, 4, 6)], lambda x: x.reshape(2, 3, 2, 2, 3, 2).permute(0, 3, 5, 1, 2, 4).reshape(2, 12, 2, 3), {"blocksize": 2})
     yield Case("Identity", "plain", [X], lambda x: x * 1)
     yield Case("Dropout", "inference", [X, Constant(0.5)], lambda x: x * 1)
     yield Case("Dropout", "opset7", [X], lambda x: x * 1, {"ratio": 0.5}, opset=7)

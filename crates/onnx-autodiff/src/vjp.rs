@@ -1,5 +1,7 @@
 //! What a rule sees of its node, and how it answers.
 
+use std::collections::HashSet;
+
 use onnx_graph::{Attributes, DataType, Emit, Node, Shape, Tensor};
 
 /// A node whose vector-Jacobian product is wanted.
@@ -54,6 +56,21 @@ impl<'a, 'g> Vjp<'a, 'g> {
     /// Whether a tensor holds floats, and not integers or booleans.
     pub fn holds_floats(&self, t: Tensor) -> bool {
         self.e.graph().tensor(t).dtype.is_none_or(DataType::is_float)
+    }
+
+    /// Whether an input that holds indices names a place twice along the node's `axis`; `None` where they are not known.
+    pub fn repeats_along_axis(&self, i: usize) -> Option<bool> {
+        let (t, axis) = (self.input(i), usize::try_from(self.attributes().int("axis")).ok()?);
+        let sizes = |t: Tensor| self.shape(t).iter().map(|d| d.known()).collect::<Option<Vec<i64>>>();
+        let (shape, extent) = (sizes(t)?, sizes(self.input(0))?[axis]);
+        let inner: i64 = shape[axis + 1..].iter().product();
+        let mut seen = HashSet::new();
+        let mut values = self.e.integers(t)?.into_iter().map(|v| v.known()).enumerate();
+        values.try_fold(false, |repeats, (at, index)| {
+            let at = at as i64;
+            let lane = (at / (inner * shape[axis]), at % inner.max(1));
+            Some(repeats | !seen.insert((lane, index?.checked_rem_euclid(extent)?)))
+        })
     }
 
     /// Gradient of output `i`; zeros where nobody depends on it.

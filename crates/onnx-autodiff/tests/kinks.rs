@@ -1,7 +1,7 @@
 //! At kinks the gradient is a convention. One line a convention; `docs/gradients.md` lists them.
 
 use ndarray::{ArrayD, IxDyn};
-use onnx_graph::{Attributes, Emit, Tensor};
+use onnx_graph::{Attributes, Constant, Emit, Tensor};
 use testkit::Check;
 
 /// The gradients of an operator at these inputs, `dy` sent back.
@@ -113,5 +113,21 @@ fn the_larger_and_the_smaller_of_two_share_equally() {
         let dx = gradients(build, &[(&[2], &a), (&[2], &b)], (&[2], &[6.0, 6.0]));
         near(&dx[0], &[3.0, 6.0]);
         near(&dx[1], &[3.0, 0.0]);
+    }
+}
+
+/// Of an element and two updates at its place the two greatest are equal; at the other place the element is the greatest.
+#[test]
+fn scattered_extrema_share_equally() {
+    for (reduction, sign) in [("max", 1.0), ("min", -1.0)] {
+        let build = |e: &Emit, x: &[Tensor]| {
+            let indices = e.constant(Constant::i64s(&[3], &[0, 0, 1]));
+            let attributes = none().with("axis", 0i64).with("reduction", reduction);
+            e.node("ScatterElements", &[x[0], indices, x[1]], attributes)
+        };
+        let (x, updates) = ([2.0 * sign, 5.0 * sign], [2.0 * sign, 1.0 * sign, 4.0 * sign]);
+        let dx = gradients(build, &[(&[2], &x), (&[3], &updates)], (&[2], &[6.0, 8.0]));
+        near(&dx[0], &[3.0, 8.0]);
+        near(&dx[1], &[3.0, 0.0, 0.0]);
     }
 }

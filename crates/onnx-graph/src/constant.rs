@@ -193,6 +193,8 @@ impl Constant {
     pub fn to_f32(&self) -> Result<Vec<f32>, ConstantError> {
         match self.dtype {
             DataType::F32 => self.convert(|b| f32::from_le_bytes(word(b))),
+            DataType::F16 => self.convert(|b| f16::from_le_bytes(word(b)).to_f32()),
+            DataType::BF16 => self.convert(|b| bf16::from_le_bytes(word(b)).to_f32()),
             _ => Ok(self.to_f64()?.into_iter().map(|v| v as f32).collect()),
         }
     }

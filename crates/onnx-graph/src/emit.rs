@@ -273,6 +273,14 @@ impl<'g> Emit<'g> {
         self.mask("Greater", a, self.number_like(a, 0.0))
     }
 
+    /// Indices along an axis of `extent` with the negative ones, which count from its end, made positive; int64.
+    pub fn from_the_front(&self, indices: Tensor, extent: Dim) -> Tensor {
+        let indices = self.cast(indices, DataType::I64);
+        let zero = self.constant(Constant::i64s(&[], &[0]));
+        let negative = self.cast(self.compare("Less", indices, zero), DataType::I64);
+        self.add(indices, self.mul(negative, self.dims(vec![extent])))
+    }
+
     // Products.
 
     /// A · B over the last two axes.

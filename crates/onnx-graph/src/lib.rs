@@ -36,7 +36,7 @@ pub use dump::dump;
 pub use emit::{Emit, EmitError};
 pub use external::ExternalError;
 pub use graph::{Carried, Graph, Known, Node, PREFIX, TARGET, Tensor, TensorInfo};
-pub use import::{ImportOptions, Imported, import};
+pub use import::{ImportOptions, Imported, OPSETS, import, operators};
 pub use model::{Model, ModelError};
 pub use rewrite::rewrite;
 pub use spell::{SpellError, Spelling, spell};

@@ -4,6 +4,7 @@ use crate::attributes::Attributes;
 use crate::dim::{Dim, element_count};
 use crate::emit::Emit;
 use crate::graph::Tensor;
+use crate::ops::{Window, pool_extent};
 
 /// How many channels before and after its own an LRN of `size` looks at.
 pub fn lrn_window(size: i64) -> (i64, i64) {
@@ -35,4 +36,37 @@ pub fn channel_window_mean(e: &Emit, x: Tensor, before: i64, after: i64) -> Tens
         .with("ceil_mode", false)
         .with("count_include_pad", true);
     e.reshape(e.node("AveragePool", &[plane], attributes), shape)
+}
+
+/// MaxPool or AveragePool, dilated as it may be, axis by axis: the largest, or the mean, of strided slices of X, padded with
+/// −∞ or 0. `None` where a size is not known.
+///
+/// X [N, C, ..] -> [N, C, ..]; attributes as of the canonical operator.
+pub fn pool_by_slices(e: &Emit, op: &str, x: Tensor, attributes: &Attributes) -> Option<Tensor> {
+    let shape = e.shape(x);
+    let extents: Vec<i64> = shape.get(2..)?.iter().map(|d| d.known()).collect::<Option<_>>()?;
+    let average = op == "AveragePool";
+    let mut y = x;
+    for (i, w) in Window::all(attributes).into_iter().enumerate() {
+        let (axis, extent) = (i + 2, extents[i]);
+        let out = pool_extent(w, extent, attributes.flag("ceil_mode"));
+        let mut pads = vec![0; 2 * shape.len()];
+        pads[axis] = w.pads.0;
+        pads[shape.len() + axis] = (out - 1) * w.stride + w.span() - w.pads.0 - extent;
+        let padded = e.pad(y, &pads, if average { 0.0 } else { f32::NEG_INFINITY });
+        let slices = (0..w.kernel).map(|t| e.slice(padded, axis, t * w.dilation, w.stride, out));
+        let combined = slices.reduce(|a, b| match average {
+            true => e.add(a, b),
+            false => e.node("Max", &[a, b], Attributes::none()),
+        })?;
+        y = if average {
+            let mut broadcast = vec![1; shape.len() - axis];
+            broadcast[0] = usize::try_from(out).ok()?;
+            let shares = w.shares(extent, out, attributes.flag("count_include_pad"));
+            e.mul(combined, e.constants_like(combined, &broadcast, &shares))
+        } else {
+            combined
+        };
+    }
+    Some(y)
 }

@@ -136,6 +136,11 @@ impl Model {
         Ok(Model { proto, path: path.into() })
     }
 
+    /// Another message for the same file, every weight within reach.
+    pub(crate) fn with_proto(&self, proto: ModelProto) -> Model {
+        Model { proto, path: self.path.clone() }
+    }
+
     /// The message, external data loaded into `raw_data`.
     pub fn proto(&self) -> &ModelProto {
         &self.proto

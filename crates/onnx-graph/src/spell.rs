@@ -30,10 +30,18 @@ impl Spelling {
     /// The oldest opset that says all of this graph: 17 or what its operators need; with nodes that are carried, the
     /// file's own (13 at least), so that they mean what they meant.
     pub fn for_graph(graph: &Graph, batch: usize) -> Spelling {
+        let of = |node: &Node| node.inputs.first().and_then(|t| graph.tensor((*t)?).dtype);
         let needs = |node: &Node| match &*node.op {
             _ if node.carried.is_some() => OLDEST,
             "AveragePool" if node.attributes.ints("dilations").iter().any(|d| *d != 1) => 19,
             "HardSwish" => 14,
+            "ReduceMax" | "ReduceMin" if of(node) == Some(DataType::Bool) => 20,
+            "Mod" if of(node).is_some_and(DataType::is_float) => 28,
+            "ScatterElements" => match node.attributes.text("reduction") {
+                "none" => OLDEST,
+                "add" | "mul" => 16,
+                _ => 18,
+            },
             _ => OLDEST,
         };
         let base = match carried::opset_of(graph) {
@@ -405,6 +413,18 @@ impl Writer<'_> {
                 inputs.push(self.integers(a.ints("axes")));
                 left_out = &["axes"];
             }
+            "CumSum" => {
+                inputs.push(self.integers(&[a.int("axis")]));
+                left_out = &["axis"];
+            }
+            "TopK" => {
+                inputs.push(self.integers(&[a.int("k")]));
+                let attributes = a.iter().filter(|(name, _)| *name != "k").filter_map(attribute).collect();
+                let values = self.fresh("top");
+                self.push("TopK", inputs, [vec![values], outputs].concat(), attributes);
+                return Ok(());
+            }
+            "ScatterElements" if a.text("reduction") == "none" => left_out = &["reduction"],
             "AveragePool" if self.spelling.opset < 19 => left_out = &["dilations"],
             "Swish" if self.spelling.opset < 24 => {
                 self.swish(a.float("alpha"), x.expect("Swish has an input"), inputs, outputs);

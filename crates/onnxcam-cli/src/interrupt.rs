@@ -12,7 +12,7 @@ const STATUS: i32 = 130;
 pub fn install() -> Result<(), ctrlc::Error> {
     ctrlc::set_handler(|| {
         let _written = lock();
-        eprintln!("interrupted");
+        crate::out::aside("interrupted");
         exit()
     })
 }

@@ -1,20 +1,24 @@
 //! Options that several commands share.
 
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use onnxcam::cache::{Cache, CacheError};
 use onnxcam::engine::{Choice, Chosen, EngineError, Search, choose};
 use onnxcam::explain::PlanOptions;
-use onnxcam::model::cache::CacheError;
-use onnxcam::model::{Cache, default_model};
+use onnxcam::model::catalogue::{EFFICIENTNET_LITE0, find};
+use onnxcam::model::model;
 use onnxcam::target::{Activation, HeadOptions};
+
+use crate::out::note;
 
 /// Which model, and what its file does not say.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Model")]
 pub struct ModelOptions {
-    /// The classifier, an ONNX file; without it the default model, which is fetched on first use
-    #[arg(long, value_name = "FILE.onnx")]
+    /// The classifier: an ONNX file, or a name that `onnxcam models` lists, which is fetched on first use
+    /// [default: efficientnet-lite0]
+    #[arg(long, value_name = "FILE|NAME")]
     pub model: Option<PathBuf>,
     /// The size of its picture where the file leaves it open: one number, or height and width
     #[arg(long, value_name = "N|HxW", value_parser = size)]
@@ -28,12 +32,17 @@ pub struct ModelOptions {
 }
 
 impl ModelOptions {
-    /// The model's file: the one named (`file` is a command's own argument), or the default model's.
+    /// The model's file: the one named (`file` is a command's own argument), a model of the catalogue where there is no
+    /// such file, or the default model's.
     pub fn path(&self, file: Option<&PathBuf>, cache: &CacheOptions) -> anyhow::Result<PathBuf> {
-        match file.or(self.model.as_ref()) {
-            Some(path) => Ok(path.clone()),
-            None => Ok(default_model(&cache.locate()?, &mut |line| note(line))?),
-        }
+        let entry = match file.or(self.model.as_ref()) {
+            None => &EFFICIENTNET_LITE0,
+            Some(path) => match name(path) {
+                None => return Ok(path.clone()),
+                Some(name) => find(name)?,
+            },
+        };
+        Ok(model(entry, &cache.locate()?, &mut |line| note(line))?)
     }
 
     /// These options, as planning an explanation takes them.
@@ -49,8 +58,8 @@ impl ModelOptions {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Cache")]
 pub struct CacheOptions {
-    /// The folder for the default model and other files that can be made again [default: $ONNXCAM_CACHE or the user's]
-    #[arg(long, value_name = "DIR")]
+    /// The folder for models, ONNX Runtime and other files that can be fetched again [default: $ONNXCAM_CACHE or the user's]
+    #[arg(long, value_name = "DIR", global = true)]
     pub cache_dir: Option<PathBuf>,
 }
 
@@ -83,7 +92,7 @@ impl EngineOptions {
     pub fn choose(&self, cache: &CacheOptions) -> Result<Chosen, EngineError> {
         let chosen = choose(self.engine, &cache.search())?;
         if let Some(why) = &chosen.why {
-            note(&format!("engine: {why}"));
+            note(format_args!("engine: {why}"));
         }
         Ok(chosen)
     }
@@ -94,9 +103,10 @@ impl EngineOptions {
     }
 }
 
-/// A sentence for the user beside the results.
-pub fn note(sentence: &str) {
-    eprintln!("note: {sentence}");
+/// What can only be a name of the catalogue: no file is there, and it has neither folders nor a suffix.
+fn name(path: &Path) -> Option<&str> {
+    let name = path.to_str().filter(|name| Path::new(name).file_name().is_some_and(|last| last == *name))?;
+    (path.extension().is_none() && path.symlink_metadata().is_err()).then_some(name)
 }
 
 /// `224` or `224x192`, height first.
@@ -110,7 +120,15 @@ fn size(text: &str) -> Result<(usize, usize), String> {
 
 #[cfg(test)]
 mod tests {
-    use super::size;
+    use super::*;
+
+    #[test]
+    fn a_name_is_what_no_file_can_be_meant_by() {
+        assert_eq!(name(Path::new("efficientnet-lite1")), Some("efficientnet-lite1"));
+        for file in ["net.onnx", "./net", "folder/net", "net/", "..", "src"] {
+            assert_eq!(name(Path::new(file)), None, "{file}");
+        }
+    }
 
     #[test]
     fn sizes_are_one_number_or_height_and_width() {

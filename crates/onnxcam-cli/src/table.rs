@@ -1,5 +1,9 @@
 //! Columns of text.
 
+use std::io;
+
+use crate::out;
+
 /// Where a column's text stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Align {
@@ -12,10 +16,10 @@ pub fn print_table<const N: usize>(
     header: Option<[&str; N]>,
     align: &[Align; N],
     rows: impl Iterator<Item = [String; N]>,
-) {
+) -> io::Result<()> {
     let header = header.map(|names| names.map(str::to_owned));
     let rows: Vec<[String; N]> = header.into_iter().chain(rows).collect();
-    lines(&rows, align).iter().for_each(|line| println!("{line}"));
+    lines(&rows, align).iter().try_for_each(out::line)
 }
 
 fn lines<const N: usize>(rows: &[[String; N]], align: &[Align; N]) -> Vec<String> {

@@ -1,84 +1,16 @@
 //! `layers`, `methods`, `bench` and `doctor`, as a user runs them.
 
+mod support;
+
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
 
 use serde_json::Value;
+use support::{Program, text};
 use testkit::models::{Maker, tiny_cnn};
-
-/// The program in a folder of its own, with an empty cache there and no environment that points at engines.
-struct Program {
-    folder: tempfile::TempDir,
-}
-
-struct Answer {
-    status: i32,
-    out: String,
-    err: String,
-}
-
-impl Program {
-    fn new() -> Program {
-        Program { folder: tempfile::tempdir().unwrap() }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn model(&self, name: &str, maker: Maker) -> String {
-        fs::write(self.path(name), maker.bytes()).unwrap();
-        name.to_owned()
-    }
-
-    /// Runs it where ONNX Runtime cannot be found: `ORT_DYLIB_PATH` is an empty folder.
-    fn alone(&self, arguments: &[&str]) -> Answer {
-        fs::create_dir_all(self.path("no engines")).unwrap();
-        self.with_library(&self.path("no engines"), arguments)
-    }
-
-    fn with_library(&self, library: &Path, arguments: &[&str]) -> Answer {
-        self.run(self.command(arguments).env("ORT_DYLIB_PATH", library))
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_onnxcam"));
-        command.args(arguments).current_dir(self.folder.path()).env("ONNXCAM_CACHE", self.path("cache"));
-        command
-    }
-
-    fn run(&self, command: &mut Command) -> Answer {
-        let Output { status, stdout, stderr } = command.output().unwrap();
-        let text = |bytes| String::from_utf8(bytes).unwrap();
-        Answer { status: status.code().unwrap(), out: text(stdout), err: text(stderr) }
-    }
-}
-
-impl Answer {
-    fn json(&self) -> Value {
-        assert_eq!(self.status, 0, "{}", self.err);
-        assert_eq!(self.out.lines().count(), 1, "{}", self.out);
-        serde_json::from_str(&self.out).unwrap()
-    }
-
-    /// The message of a failure: on standard error, behind notes at most, and nothing on standard output.
-    fn failure(&self) -> &str {
-        assert_eq!((self.status, self.out.as_str()), (1, ""), "{}", self.err);
-        assert!(!self.err.contains("panicked"), "{}", self.err);
-        let notes: usize = self.err.split_inclusive('\n').take_while(|l| l.starts_with("note: ")).map(str::len).sum();
-        let message = &self.err[notes..];
-        assert!(message.starts_with("error: "), "{}", self.err);
-        message
-    }
-}
 
 fn golden() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../onnxcam/tests/golden/networks")
-}
-
-fn text(value: &Value) -> &str {
-    value.as_str().unwrap_or_else(|| panic!("{value} is no text"))
 }
 
 // layers

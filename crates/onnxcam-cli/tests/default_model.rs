@@ -69,7 +69,7 @@ fn left_share(map: &Array2<f32>) -> f64 {
     left / all
 }
 
-/// PyTorch's shares of the same weights are in `two_objects.json` (`references/make_lite0.py`).
+/// PyTorch's shares of the same weights are in `two_objects.json` (`references/make_lite.py`).
 #[test]
 fn each_of_two_objects_is_found_where_it_is() {
     let pytorch = fs::read(repository("crates/onnxcam/tests/golden/lite0/two_objects.json")).unwrap();

@@ -17,6 +17,8 @@ mod interrupt;
 mod json;
 #[path = "explain/names.rs"]
 mod names;
+#[path = "explain/orientations.rs"]
+mod orientations;
 #[path = "explain/pictures.rs"]
 mod pictures;
 #[path = "explain/replacing.rs"]

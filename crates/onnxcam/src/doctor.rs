@@ -1,12 +1,15 @@
-//! What this machine has of what onnxcam uses, and what is wrong with it. Nothing is fetched or written.
+//! What this machine has of what onnxcam uses, and what is wrong with it. Nothing is fetched, and nothing that is written to
+//! see whether it can be stays.
 
 use std::path::PathBuf;
 
-use crate::engine::{Candidate, Choice, Chosen, Engine, Rten, Search, choose, survey};
+use crate::cache::Cache;
+use crate::engine::install::{State, folder_of, state};
+use crate::engine::{Candidate, Choice, Chosen, Engine, Release, Rten, Search, choose, survey};
 use crate::model::catalogue::{CATALOGUE, Entry};
-use crate::model::fetch::Client;
-use crate::model::program::PROGRAMS;
-use crate::model::{Cache, Kept, kept};
+use crate::model::{Kept, kept};
+use crate::package::Client;
+use crate::package::program::PROGRAMS;
 
 /// What was found.
 #[derive(Debug)]
@@ -34,6 +37,10 @@ pub struct Examination {
 pub struct CacheFolder {
     /// The folder, which need not exist yet.
     pub path: PathBuf,
+    /// Why nothing can be written into it, where that is so. What is there already can be used.
+    pub fault: Option<String>,
+    /// ONNX Runtime as [`install`](crate::engine::install) installs it here, its folder and what is there.
+    pub release: Option<(&'static Release, PathBuf, State)>,
     /// The models of the catalogue, where each is kept and what is there.
     pub models: Vec<(&'static Entry, PathBuf, Kept)>,
     /// Every file in it, with its size in bytes.
@@ -57,8 +64,13 @@ pub fn examine(choice: Choice, search: &Search, cache: Result<Cache, String>) ->
             let (path, state) = kept(entry, &cache);
             (entry, path, state)
         };
-        let models = CATALOGUE.iter().map(model).collect();
-        CacheFolder { path: cache.root().to_owned(), models, files: cache.files() }
+        CacheFolder {
+            path: cache.root().to_owned(),
+            fault: cache.fault(),
+            release: Release::here().map(|release| (release, folder_of(release, &cache), state(release, &cache))),
+            models: CATALOGUE.iter().map(model).collect(),
+            files: cache.files(),
+        }
     });
     let clients = PROGRAMS.iter().map(|p| (p.name(), p.version().map_err(|e| e.to_string())));
     Examination {

@@ -30,10 +30,12 @@
 //! [`classifier`] is the way in; the modules below it, in the order that data takes, can be used by themselves:
 //! [`source`] (files, folders, globs), [`picture`] (decode, resize, normalise), [`model`] (the default one, class names),
 //! [`target`] (which score, which layer), [`method`], [`explain`] (the explained graph), [`engine`], [`heatmap`] (place
-//! back, colour), [`output`] (names of files).
+//! back, colour), [`output`] (names of files). What is fetched comes by [`package`] and lies in the [`cache`].
 
 pub mod bench;
+pub mod cache;
 pub mod classifier;
+pub mod digest;
 pub mod doctor;
 pub mod engine;
 pub mod explain;
@@ -41,6 +43,7 @@ pub mod heatmap;
 pub mod method;
 pub mod model;
 pub mod output;
+pub mod package;
 pub mod picture;
 pub mod source;
 pub mod target;

@@ -4,19 +4,18 @@
 
 mod support;
 
-use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use onnx_graph::proto::ModelProto;
 use onnx_graph::{ImportOptions, Model, import};
-use onnxcam::model::catalogue::Package;
-use onnxcam::model::fetch::{Client, ClientError, Delivery};
-use onnxcam::model::{Cache, ProvideError, default_model, provide};
+use onnxcam::cache::Cache;
+use onnxcam::model::{ProvideError, default_model, provide};
+use onnxcam::package::{Client, ClientError, Delivery};
 use prost::Message;
-use support::{Shelf, TINY, Wheel, weights, wheel};
+use support::programs::{Role, kill_at_work, role, start};
+use support::{Fake, Shelf, TINY, Wheel, weights, wheel};
 use tempfile::TempDir;
 
 /// A registry with one package, and an empty cache.
@@ -59,22 +58,6 @@ impl Setup {
     }
 }
 
-/// A client that does as it is told.
-struct Fake<F>(&'static str, F);
-
-fn fake<F: Fn(&Path) -> Result<Delivery, ClientError>>(name: &'static str, get: F) -> Fake<F> {
-    Fake(name, get)
-}
-
-impl<F: Fn(&Path) -> Result<Delivery, ClientError>> Client for Fake<F> {
-    fn name(&self) -> String {
-        self.0.to_owned()
-    }
-    fn get(&self, _: &Package, folder: &Path) -> Result<Delivery, ClientError> {
-        (self.1)(folder)
-    }
-}
-
 #[test]
 fn fetched_once_and_then_used_without_any_client() {
     let setup = Setup::new();
@@ -110,7 +93,7 @@ fn the_file_holds_the_checkpoints_weights_and_says_where_they_are_from() {
         assert!(tensor.raw_data.as_ref().unwrap() == &bytes, "{name}");
     }
     let metadata: Vec<(&str, &str)> = model.metadata_props.iter().map(|p| (p.key(), p.value())).collect();
-    let hash = setup.wheel.entry.package.checkpoint.sha256.to_string();
+    let hash = setup.wheel.entry.checkpoint.pin.sha256.to_string();
     let expected =
         [("preprocessing", "efficientnet-lite"), ("source_package", "tiny-model 1.2"), ("source_sha256", &hash)];
     for pair in expected {
@@ -154,13 +137,29 @@ fn other_weights_have_another_name_in_the_cache() {
 #[test]
 fn the_first_client_that_can_is_used_and_the_others_outcomes_are_told() {
     let setup = Setup::new();
-    let missing = fake("missing", |_| Err(ClientError::NotInstalled));
-    let never = fake("never", |_| panic!("not asked"));
-    let broken = fake("broken", |_| Err(ClientError::Failed("no way".to_owned())));
+    let missing = Fake("missing", |_| Err(ClientError::NotInstalled));
+    let never = Fake("never", |_| panic!("not asked"));
+    let broken = Fake("broken", |_| Err(ClientError::Failed("no way".to_owned())));
     let (path, lines) = setup.provide(&[&missing, &broken, &setup.shelf(), &never]);
     path.unwrap();
     assert_eq!(lines.len(), 3);
     assert_eq!(lines[1], "`broken` failed"); // a missing program is nothing to talk about
+}
+
+/// On a disk that is nearly full, what one client half brought could be the room that the next one needs.
+#[test]
+fn what_a_failed_client_brought_is_gone_before_the_next_is_asked() {
+    let setup = Setup::new();
+    let half = Fake("half", |folder: &Path| {
+        fs::write(folder.join("half"), "half a wheel").unwrap();
+        Err(ClientError::Failed("no room".to_owned()))
+    });
+    let next = Fake("next", |folder: &Path| {
+        let places = fs::read_dir(folder.parent().unwrap()).unwrap().map(|e| e.unwrap().path());
+        assert_eq!(places.collect::<Vec<_>>(), [folder]);
+        setup.shelf().get(&setup.wheel.entry.package, folder)
+    });
+    setup.provide(&[&half, &next]).0.unwrap();
 }
 
 #[test]
@@ -171,7 +170,7 @@ fn what_a_client_unpacked_is_taken_at_its_exact_path() {
         zip::ZipArchive::new(archive).unwrap().extract(folder.join("out")).unwrap();
         Ok(Delivery::Unpacked(folder.join("out")))
     };
-    setup.provide(&[&fake("unpacker", unpack)]).0.unwrap();
+    setup.provide(&[&Fake("unpacker", unpack)]).0.unwrap();
 }
 
 #[test]
@@ -179,9 +178,9 @@ fn if_no_client_can_the_error_says_what_was_tried_and_how_to_go_on() {
     let setup = Setup::new();
     let other = setup.dir.path().join("other.whl");
     fs::write(&other, b"not a wheel").unwrap();
-    let missing = fake("uv pip install", |_| Err(ClientError::NotInstalled));
-    let wrong = fake("pip download", |_| Ok(Delivery::Wheel(other.clone())));
-    let empty = fake("conda", |folder| Ok(Delivery::Unpacked(folder.to_owned())));
+    let missing = Fake("uv pip install", |_| Err(ClientError::NotInstalled));
+    let wrong = Fake("pip download", |_| Ok(Delivery::Wheel(other.clone())));
+    let empty = Fake("conda", |folder| Ok(Delivery::Unpacked(folder.to_owned())));
     let (result, lines) = setup.provide(&[&missing, &wrong, &empty]);
     let Err(ProvideError::Fetch(error)) = result else { panic!("{result:?}") };
 
@@ -227,32 +226,16 @@ fn a_damaged_cache_is_made_again() {
     assert_eq!(setup.fetches(), 3);
 }
 
-/// The variables that make this test program play one of several programs.
-const FOLDER: &str = "ONNXCAM_TEST_FOLDER";
-const DELAY: &str = "ONNXCAM_TEST_DELAY";
-
-/// Starts this program again, to run the test `name` alone in the role of [`play`].
-fn start(name: &str, setup: &Setup, delay: Duration) -> Child {
-    Command::new(env::current_exe().unwrap())
-        .args(["--exact", name])
-        .env(FOLDER, setup.dir.path())
-        .env(DELAY, delay.as_millis().to_string())
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap()
-}
-
 /// The role of a program among several: provides the model of the folder, with a slow client.
 /// Returns whether this is such a program.
 fn play() -> bool {
-    let Some(folder) = env::var_os(FOLDER).map(PathBuf::from) else {
+    let Some(Role { folder, delay }) = role() else {
         return false;
     };
-    let delay = env::var(DELAY).unwrap().parse().unwrap();
     let own = folder.join(std::process::id().to_string());
     fs::create_dir(&own).unwrap();
     let wheel = wheel(&own, &weights(&TINY, 1));
-    let shelf = Shelf { wheel: wheel.path, journal: folder.join("journal"), delay: Duration::from_millis(delay) };
+    let shelf = Shelf { wheel: wheel.path, journal: folder.join("journal"), delay };
     provide(&wheel.entry, &Cache::at(folder.join("cache")), &[&shelf], &mut |_| ()).unwrap();
     true
 }
@@ -264,7 +247,7 @@ fn of_several_programs_at_once_one_fetches_and_all_have_the_model() {
     }
     let setup = Setup::new();
     let name = "of_several_programs_at_once_one_fetches_and_all_have_the_model";
-    let programs = [0, 1, 2].map(|_| start(name, &setup, Duration::from_millis(500)));
+    let programs = [0, 1, 2].map(|_| start(name, setup.dir.path(), Duration::from_millis(500)));
     for mut program in programs {
         assert!(program.wait().unwrap().success());
     }
@@ -279,19 +262,73 @@ fn after_a_program_was_killed_half_way_the_next_makes_a_good_cache() {
     }
     let setup = Setup::new();
     let name = "after_a_program_was_killed_half_way_the_next_makes_a_good_cache";
-    let mut program = start(name, &setup, Duration::from_secs(600));
-    let start = Instant::now();
-    while setup.fetches() == 0 {
-        assert!(start.elapsed() < Duration::from_secs(60), "it never came to fetch");
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    program.kill().unwrap();
-    program.wait().unwrap();
+    kill_at_work(start(name, setup.dir.path(), Duration::from_secs(600)), || setup.fetches() > 0);
     assert_eq!(setup.cached().len(), 1, "its folder is left");
 
     let path = setup.provide(&[&setup.shelf()]).0.unwrap();
     let name = path.file_name().unwrap().to_str().unwrap();
     assert_eq!(setup.cached(), [name.to_owned(), format!("{name}.sha256")]);
+}
+
+/// From now on, files of this process can have so many bytes: writing more is an error, as on a full disk.
+#[cfg(unix)]
+fn leave_room_for(bytes: u64) {
+    let limit = libc::rlimit { rlim_cur: bytes as libc::rlim_t, rlim_max: libc::RLIM_INFINITY };
+    // SAFETY: the limit is a local value, and no other test runs in this process.
+    let set = unsafe {
+        libc::signal(libc::SIGXFSZ, libc::SIG_IGN); // Or it would end the process.
+        libc::setrlimit(libc::RLIMIT_FSIZE, &limit)
+    };
+    assert_eq!(set, 0);
+}
+
+/// Whether it fills while the wheel arrives, while the checkpoint is taken out or while the model is written.
+#[cfg(unix)]
+#[test]
+fn a_disk_that_is_full_leaves_nothing_in_the_cache() {
+    let setup = Setup::new();
+    if role().is_none() {
+        let name = "a_disk_that_is_full_leaves_nothing_in_the_cache";
+        assert!(start(name, setup.dir.path(), Duration::ZERO).wait().unwrap().success());
+        return;
+    }
+    let copy = |folder: &Path| {
+        let path = folder.join("brought.whl");
+        fs::copy(&setup.wheel.path, &path).map_err(|e| ClientError::Failed(e.to_string()))?;
+        Ok(Delivery::Wheel(path))
+    };
+    // As uv leaves it, but for the copying: then the model is all that is written.
+    let unpacked = setup.dir.path().join("unpacked");
+    let archive = fs::File::open(&setup.wheel.path).unwrap();
+    zip::ZipArchive::new(archive).unwrap().extract(&unpacked).unwrap();
+    let link = |folder: &Path| {
+        let member = setup.wheel.entry.checkpoint.path;
+        fs::create_dir_all(folder.join(member).parent().unwrap()).unwrap();
+        fs::hard_link(unpacked.join(member), folder.join(member)).unwrap();
+        Ok(Delivery::Unpacked(folder.to_owned()))
+    };
+    let (copy, link) = (Fake("copy", copy), Fake("link", link));
+    let elsewhere = Cache::at(setup.dir.path().join("elsewhere"));
+    let model = provide(&setup.wheel.entry, &elsewhere, &[&link], &mut |_| ()).unwrap();
+    let model = fs::metadata(model).unwrap().len();
+    let (wheel, checkpoint) = (setup.wheel.entry.package.wheel.size, setup.wheel.entry.checkpoint.pin.size);
+    let cases: [(&dyn Client, u64, &str); 6] = [
+        (&copy, 0, "no package client could fetch"),
+        (&copy, wheel - 1, "no package client could fetch"),
+        (&copy, wheel.max(checkpoint - 1), "cannot write tiny.pth"),
+        (&link, 0, "cannot write "),
+        (&link, model / 2, "cannot write "),
+        (&link, model - 1, "cannot write "),
+    ];
+    for (client, room, expected) in cases {
+        leave_room_for(room);
+        let result = setup.provide(&[client]).0;
+        leave_room_for(u64::MAX);
+        let message = result.unwrap_err().to_string();
+        assert!(message.contains(expected) && message.contains("\nhint: "), "{room}: {message}");
+        assert_eq!(setup.cached(), [""; 0], "{room}");
+    }
+    setup.provide(&[&link]).0.unwrap();
 }
 
 /// The real package, by pip or uv.

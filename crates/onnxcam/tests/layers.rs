@@ -393,7 +393,7 @@ fn layers_that_are_refused() {
 
     // What lies between has to have a gradient.
     let odd = on_trunk(5, |net| {
-        pooled_head(net.node("Hardmax", &["features"], &["odd"]).with("axis", 1).named("/odd/Hardmax"), "odd", 12)
+        pooled_head(net.node("Bernoulli", &["features"], &["odd"]).named("/odd/Bernoulli"), "odd", 12)
     });
     let odd = Model::from_proto(
         {
@@ -405,7 +405,7 @@ fn layers_that_are_refused() {
         "odd.onnx".as_ref(),
     );
     let text = plan(&odd.unwrap(), &["grad-cam"], &at("features")).unwrap_err().to_string();
-    let start = "cannot differentiate `Hardmax` (node \"/odd/Hardmax\", input 0: f32[N,12,8,8]): this operator is not known here";
+    let start = "cannot differentiate `Bernoulli` (node \"/odd/Bernoulli\", input 0: f32[N,12,8,8]): this operator is not known here";
     assert!(text.starts_with(start), "{text}");
     assert!(
         text.contains("it lies between \"features\" and") && text.contains("hint: choose a layer after it"),
@@ -422,6 +422,23 @@ fn layers_that_are_refused() {
         .model();
     let error = plan(&flat, &["grad-cam"], &PlanOptions::default()).unwrap_err();
     assert!(matches!(error, PlanError::Layer(LayerError::NoneFound)), "{error}");
+}
+
+/// Series and volumes are no pictures, and that is what is said.
+#[test]
+fn networks_of_other_ranks_are_refused() {
+    for (input, kernel, map, spatial) in
+        [("f32[N,3,16]", &[2usize, 3, 3][..], "[N,2,14]", 1), ("f32[N,3,4,6,5]", &[2, 3, 3, 3, 3], "[N,2,2,4,3]", 3)]
+    {
+        let weights = vec![0.5; kernel.iter().product()];
+        let net = Maker::new(17).input("x", input).floats("w", kernel, &weights).node("Conv", &["x", "w"], &["maps"]);
+        let net = net.node("GlobalAveragePool", &["maps"], &["mean"]).node("Flatten", &["mean"], &["scores"]);
+        let model = net.output("scores", "f32[N,2]").model();
+        let error = plan(&model, &["grad-cam"], &PlanOptions::default()).unwrap_err().to_string();
+        let expected =
+            format!("the feature maps have {spatial} axes behind their channels, the last are \"maps\" {map}");
+        assert!(error.contains(&expected), "{error}");
+    }
 }
 
 /// Every golden network's target is also among its candidates, by both exporters, and marked.

@@ -4,8 +4,10 @@
 //! - [`check_vjp`] compares a gradient with central differences of what [`evaluate()`] says; [`Draw`] makes its inputs.
 //! - [`models`] makes tiny ONNX models.
 //! - [`npz()`] reads reference values that scripts wrote, [`cases()`] whole folders of models with such values.
+//! - [`conformance`] has the ONNX project's cases of single operators.
 
 mod cases;
+pub mod conformance;
 mod draw;
 mod eval;
 pub mod models;

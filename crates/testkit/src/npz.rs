@@ -47,7 +47,8 @@ fn members(file: File) -> zip::result::ZipResult<Vec<(String, Vec<u8>)>> {
     Ok(members)
 }
 
-fn array(reader: impl Read) -> Result<ArrayD<f64>, String> {
+/// The array of an `.npy` file's bytes.
+pub(crate) fn array(reader: impl Read) -> Result<ArrayD<f64>, String> {
     let file = NpyFile::new(reader).map_err(|e| e.to_string())?;
     let shape: Vec<usize> = file.shape().iter().map(|n| *n as usize).collect();
     let column_major = file.order() == Order::Fortran;

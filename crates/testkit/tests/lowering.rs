@@ -76,3 +76,36 @@ fn lrn() {
         assert!(off < 1e-12, "size {size} over {shape:?}: off by {off:e}");
     }
 }
+
+/// The places that MaxPool names hold its maxima, the first of equal ones, whatever the windows, the batch left open.
+#[test]
+fn places_of_maxima() {
+    let values = Draw::new(5).uniform(&[2, 3, 7, 6]).mapv(|v| (v * 2.0).round()); // Many are equal.
+    let case = |columns: bool, with: fn(Maker) -> Maker| {
+        let maker = Maker::new(17).input("x", "f32[N,3,7,6]").node("MaxPool", &["x"], &["y", "places"]);
+        let maker = with(maker).with("storage_order", i64::from(columns));
+        let model = maker.output("y", "f32").output("places", "i64").model();
+        let graph = import(&model, &ImportOptions::default()).unwrap().graph;
+        let fed = [(graph.inputs[0], values.clone())];
+        let made = evaluate(&graph, 2, &fed, &graph.outputs).unwrap();
+        for (index, (y, place)) in made[0].iter().zip(&made[1]).enumerate() {
+            let (plane, cell) = (*place as usize / 42, *place as usize % 42);
+            let (row, column) = if columns { (cell % 7, cell / 7) } else { (cell / 6, cell % 6) };
+            assert_eq!(plane, index / (made[0].len() / 6), "its own picture and channel");
+            assert_eq!(values[[plane / 3, plane % 3, row, column]], *y, "{place}");
+        }
+        made[1].iter().map(|place| *place as usize).collect::<Vec<_>>()
+    };
+    let kernel = |m: Maker| m.with("kernel_shape", vec![3i64, 2]).with("strides", vec![2i64, 2]);
+    let places = case(false, kernel);
+    // The first window's cells are 0 1, 6 7, 12 13 of the first plane, in this order.
+    let window: Vec<f64> = [(0, 0), (0, 1), (1, 0), (1, 1), (2, 0), (2, 1)].map(|(r, c)| values[[0, 0, r, c]]).to_vec();
+    let most = window.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let first = window.iter().position(|v| *v == most).unwrap();
+    assert_eq!(places[0], [0, 1, 6, 7, 12, 13][first]);
+    case(true, kernel);
+    case(false, |m| {
+        m.with("kernel_shape", vec![3i64, 3]).with("pads", vec![1i64, 1, 2, 0]).with("dilations", vec![2i64, 1])
+    });
+    case(true, |m| m.with("kernel_shape", vec![2i64, 2]).with("strides", vec![3i64, 4]).with("ceil_mode", 1i64));
+}

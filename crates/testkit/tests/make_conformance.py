@@ -1,11 +1,15 @@
-"""The ONNX project's own test cases of single operators, for the literal evaluator and the importer.
+"""The ONNX project's own test cases of single operators, for `crates/onnxcam/tests/operators.rs`.
 
     python crates/testkit/tests/make_conformance.py [OUT]
 
-Needs `onnx==1.23.2` and numpy. Writes {case}.onnx and {case}.npz into tests/conformance: models of one node as the package
-`onnx` (Apache-2.0) generates them, inputs `x0`, `x1`, … and outputs `y`, `y1`, … as float64. Left out: operators that no
-image classifier has, element types but float32,
-float64, int32, int64 and bool, what random numbers decide, empty inputs, large tensors, and opsets below 7.
+Needs `onnx==1.23.2` and numpy. Writes into tests/conformance, for every operator of the standard domain that the package
+`onnx` (Apache-2.0) has cases of, whether onnxcam reads it or not:
+
+- {Operator}.zip: of each case {case}/model.onnx, as the package generates it, {case}/x0.npy, x1.npy, … and {case}/y0.npy,
+  y1.npy, …; bfloat16 and float16 as float32. Where the standard defines the operator by a function, {case}/expanded….onnx has
+  its body in the node's place.
+- left_out.tsv: operator, case and reason of those that are not in the archives.
+- operators.tsv: every operator of the standard domain, the opsets that changed it, and the one that took it back.
 """
 
 import io
@@ -16,68 +20,103 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from onnx import TensorProto, numpy_helper
+from onnx import TensorProto, defs, numpy_helper
 from onnx.backend.test.case.node import collect_testcases
 
-OPERATORS = """
-    Abs Add And ArgMax AveragePool BatchNormalization Cast Ceil Clip Concat Constant ConstantOfShape Conv ConvTranspose
-    DepthToSpace Div Dropout Equal Erf Exp Expand Flatten Floor Gather GatherElements Gemm GlobalAveragePool
-    GlobalMaxPool Greater GreaterOrEqual HardSigmoid HardSwish Identity LRN LeakyRelu Less LessOrEqual Log LogSoftmax
-    MatMul Max MaxPool Min Mod Mul Neg Not Or Pad Pow Range Reciprocal ReduceMax ReduceMean ReduceMin ReduceProd
-    ReduceSum Relu Reshape Shape Sigmoid Size Slice Softmax Split Sqrt Squeeze Sub Sum Swish Tanh Tile Transpose
-    Unsqueeze Where
-""".split()
-TYPES = (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.INT32, TensorProto.INT64, TensorProto.BOOL)
-OLDEST = 7  # opset
-LARGEST = 6200  # elements of a case
+TYPES = "FLOAT DOUBLE FLOAT16 BFLOAT16 BOOL INT8 INT16 INT32 INT64 UINT8 UINT16 UINT32 UINT64".split()
+LARGEST = 50_000  # elements of a case
+LOSSES = "NegativeLogLikelihoodLoss", "SoftmaxCrossEntropyLoss"
 
 
-def wanted(case):
-    graph = case.model.graph
-    if len(graph.node) != 1 or graph.node[0].domain or graph.node[0].op_type not in OPERATORS or not case.data_sets:
-        return False
-    values = (*graph.input, *graph.output)
-    if any(v.type.tensor_type.elem_type not in TYPES for v in values):
-        return False
-    if graph.node[0].op_type == "Dropout" and any(a.name == "seed" for a in graph.node[0].attribute):
-        return False
-    if case.model.opset_import[0].version < OLDEST or any(np.size(array(t)) == 0 for t in case.data_sets[0][0]):
-        return False
-    return sum(np.size(array(t)) for t in (*case.data_sets[0][0], *case.data_sets[0][1])) <= LARGEST
+BODY = "_expanded"  # in the names of cases that have the operator's function body in the node's place
+
+
+def left_out(case):
+    """Why a case is not taken, or nothing."""
+    node = case.model.graph.node[0]
+    for value in (*case.model.graph.input, *case.model.graph.output):
+        kind = value.type.WhichOneof("value").removesuffix("_type")
+        if kind != "tensor":
+            return "sequences and optional values"
+        name = TensorProto.DataType.Name(value.type.tensor_type.elem_type)
+        if name not in TYPES:
+            return "strings" if name == "STRING" else "floats of 8 bits and fewer, integers of fewer than 8"
+    if node.op_type in LOSSES:
+        return "a loss, which no classifier has"
+    if node.op_type == "Bernoulli" or node.op_type == "Dropout" and "training" in case.name:
+        return "random numbers decide its result"
+    size = sum(array(t).size for values in case.data_sets[0] for t in values)
+    return f"more than {LARGEST} elements" if size > LARGEST else None
 
 
 def array(value):
-    return numpy_helper.to_array(value) if isinstance(value, TensorProto) else np.asarray(value)
+    values = numpy_helper.to_array(value) if isinstance(value, TensorProto) else np.asarray(value)
+    return values if values.dtype.kind in "biu" or values.dtype in (np.float32, np.float64) else values.astype(np.float32)
 
 
-def save_npz(path, arrays):
-    """Uncompressed, no time stamps: the same bytes on every run."""
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
-        for name, values in arrays.items():
-            buffer = io.BytesIO()
-            np.lib.format.write_array(buffer, np.array(values, dtype=np.float64, order="C"), allow_pickle=False)
-            entry = zipfile.ZipInfo(f"{name}.npy")
-            entry.create_system = 3
-            archive.writestr(entry, buffer.getvalue())
+def write(archive, name, data):
+    """An archive's member, without a time stamp: the same bytes on every run."""
+    entry = zipfile.ZipInfo(name)
+    entry.create_system = 3
+    entry.compress_type = zipfile.ZIP_DEFLATED
+    archive.writestr(entry, data, compresslevel=9)
+
+
+def npy(values):
+    buffer = io.BytesIO()
+    np.lib.format.write_array(buffer, np.array(values, order="C"), allow_pickle=False)
+    return buffer.getvalue()
+
+
+def lines(path, rows):
+    path.write_text("".join("\t".join(row) + "\n" for row in rows), encoding="utf-8", newline="\n")
+
+
+def history():
+    """Operator, opsets that changed it, and where it was deprecated."""
+    versions = {}
+    for schema in defs.get_all_schemas_with_history():
+        if schema.domain == "":
+            versions.setdefault(schema.name, {})[schema.since_version] = schema.deprecated
+    ended = {name: max(of) for name, of in versions.items() if of[max(of)]}
+    return [(name, ",".join(map(str, sorted(of))), str(ended.get(name, ""))) for name, of in sorted(versions.items())]
 
 
 def main(out=Path(__file__).parent / "conformance"):
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
-    for old in (*out.glob("*.onnx"), *out.glob("*.npz")):
+    for old in out.iterdir():
         old.unlink()
     np.random.seed(0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        cases = [case for case in collect_testcases(None) if case.model and wanted(case)]
+        cases = [case for case in collect_testcases(None) if case.model and case.data_sets]
+    operators, refused, bodies = {}, [], {}
     for case in cases:
-        stem = case.name.removeprefix("test_")
-        inputs, outputs = case.data_sets[0]
-        arrays = {f"x{i}": array(t) for i, t in enumerate(inputs)}
-        arrays |= {f"y{i or ''}": array(t) for i, t in enumerate(outputs)}
-        onnx.save(case.model, out / f"{stem}.onnx")
-        save_npz(out / f"{stem}.npz", arrays)
-    print(f"{len(cases)} cases", file=sys.stderr)
+        node = case.model.graph.node[0]
+        stem, body, version = case.name.removeprefix("test_").partition(BODY)
+        if body:
+            bodies.setdefault(stem, []).append((f"expanded{version}", case.model))
+            continue
+        if node.domain:
+            continue
+        reason = left_out(case)
+        if reason:
+            refused.append((node.op_type, stem, reason))
+        else:
+            operators.setdefault(node.op_type, []).append((stem, case))
+    for operator, taken in operators.items():
+        with zipfile.ZipFile(out / f"{operator}.zip", "w") as archive:
+            for stem, case in sorted(taken, key=lambda pair: pair[0]):
+                write(archive, f"{stem}/model.onnx", case.model.SerializeToString(deterministic=True))
+                for name, body in bodies.get(stem, []):
+                    write(archive, f"{stem}/{name}.onnx", body.SerializeToString(deterministic=True))
+                for letter, values in zip("xy", case.data_sets[0]):
+                    for i, value in enumerate(values):
+                        write(archive, f"{stem}/{letter}{i}.npy", npy(array(value)))
+    lines(out / "left_out.tsv", sorted(refused))
+    lines(out / "operators.tsv", history())
+    print(f"{sum(map(len, operators.values()))} cases, {len(refused)} left out", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 //! Moving elements: each gradient moves them back.
 
 use onnx_graph::ops::Window;
-use onnx_graph::{Constant, DataType, Dim, Emit, Tensor};
+use onnx_graph::{Constant, Dim, Tensor};
 
 use super::place::{fit, place, scatter};
 use crate::vjp::Vjp;
@@ -115,16 +115,9 @@ pub(super) fn gather(g: &mut Vjp) {
     g.input_grad(0, |e| {
         let mut flat = shape.clone();
         flat[axis] = count;
-        let indices = from_the_front(e, e.reshape(indices, vec![count]), extent);
+        let indices = e.from_the_front(e.reshape(indices, vec![count]), Dim::new(extent));
         scatter(e, e.reshape(dy, flat), axis, indices, extent)
     });
-}
-
-/// Indices with the negative ones, which count from the end, made positive.
-fn from_the_front(e: &Emit, indices: Tensor, extent: i64) -> Tensor {
-    let indices = e.cast(indices, DataType::I64);
-    let negative = e.cast(e.compare("Less", indices, e.constant(Constant::i64s(&[], &[0]))), DataType::I64);
-    e.add(indices, e.mul(negative, e.constant(Constant::i64s(&[], &[extent]))))
 }
 
 /// Y = X repeated along its axes;  dX = dY summed over the repetitions

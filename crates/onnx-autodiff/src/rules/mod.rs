@@ -1,6 +1,7 @@
 //! The rules, one a canonical operator, by family as in `onnx_graph::ops`.
 
 mod elementwise;
+mod indexing;
 mod layout;
 mod linear;
 mod normalise;
@@ -70,9 +71,12 @@ pub const RULES: &[(&str, Rule)] = &[
     ("Pad", Product(layout::pad)),
     ("Expand", Product(layout::expand)),
     ("Gather", Product(layout::gather)),
-    ("GatherElements", Forbidden("its gradient scatters element by element, which no rule does yet")),
     ("Tile", Product(layout::tile)),
     ("DepthToSpace", Product(layout::depth_to_space)),
+    // Indices.
+    ("GatherElements", Product(indexing::gather_elements)),
+    ("ScatterElements", Product(indexing::scatter_elements)),
+    ("TopK", Zero),
     // Products.
     ("MatMul", Product(linear::matmul)),
     ("Gemm", Product(linear::gemm)),
@@ -88,6 +92,7 @@ pub const RULES: &[(&str, Rule)] = &[
     ("ReduceMin", Product(reduce::extremum)),
     ("ReduceProd", Forbidden("a product's gradient divides by factors that may be zero")),
     ("ArgMax", Zero),
+    ("CumSum", Product(reduce::cumulated)),
     // Windows.
     ("Conv", Product(window::conv)),
     ("ConvTranspose", Product(window::conv_transpose)),

@@ -1,6 +1,6 @@
 //! Reductions.
 
-use onnx_graph::{Dim, Shape, Tensor};
+use onnx_graph::{Attributes, Dim, Shape, Tensor};
 
 use crate::vjp::Vjp;
 
@@ -31,6 +31,16 @@ pub(super) fn extremum(g: &mut Vjp) {
         let count = e.reduce("ReduceSum", winners, &axes, true);
         e.mul(winners, e.div(kept_form(dy), count))
     });
+}
+
+/// Y = sums of all X up to each;  dX = sums of all dY from each on
+pub(super) fn cumulated(g: &mut Vjp) {
+    let (dy, a) = (g.output_grad(0), g.attributes());
+    let attributes = Attributes::none()
+        .with("axis", a.int("axis"))
+        .with("exclusive", a.flag("exclusive"))
+        .with("reverse", !a.flag("reverse"));
+    g.input_grad(0, |e| e.node("CumSum", &[dy], attributes));
 }
 
 /// The output's shape with the reduced axes kept as 1.

@@ -161,7 +161,7 @@ pub(super) fn average_pool(g: &mut Vjp) {
         let mut dx = dy;
         for i in (0..windows.len()).rev() {
             let (w, axis) = (windows[i], i + 2);
-            let share = shares(w, extents[i], out[i], counted);
+            let share = w.shares(extents[i], out[i], counted);
             let mut broadcast = vec![1; shape.len() - axis];
             broadcast[0] = share.len();
             dx = e.mul(dx, e.constants_like(dx, &broadcast, &share));
@@ -175,17 +175,6 @@ pub(super) fn average_pool(g: &mut Vjp) {
         }
         dx
     });
-}
-
-/// 1 / (cells that count) of each window along one axis; a window's count is the product over its axes. Cells beyond the
-/// padding, where `ceil_mode` lets a window run over, never count.
-fn shares(w: Window, extent: i64, out: i64, padding_counts: bool) -> Vec<f64> {
-    let counts = |o: i64| {
-        let cells = (0..w.kernel).map(|t| o * w.stride + t * w.dilation - w.pads.0);
-        let inside = if padding_counts { -w.pads.0..extent + w.pads.1 } else { 0..extent };
-        cells.filter(|c| inside.contains(c)).count()
-    };
-    (0..out).map(|o| 1.0 / counts(o).max(1) as f64).collect()
 }
 
 /// Y = mean of X over all n cells;  dX = dY / n everywhere

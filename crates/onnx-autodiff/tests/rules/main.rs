@@ -3,6 +3,7 @@
 
 mod elementwise;
 mod graphs;
+mod indexing;
 mod layout;
 mod linear;
 mod normalise;

@@ -77,7 +77,7 @@ impl Walk<'_, '_> {
         Ok(function.output.iter().map(|name| scope.get(name).copied()).collect())
     }
 
-    fn spend(&mut self, nodes: usize, name: &dyn Fn() -> String) -> Result<(), ModelError> {
+    pub(super) fn spend(&mut self, nodes: usize, name: &dyn Fn() -> String) -> Result<(), ModelError> {
         let left = self.functions.nodes_left.checked_sub(nodes);
         self.functions.nodes_left =
             left.ok_or_else(|| ModelError::FunctionSize { function: name(), most: MOST_NODES })?;

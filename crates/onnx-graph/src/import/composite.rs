@@ -102,10 +102,10 @@ fn half_and_bent(e: &Emit, x: Tensor, bent: Tensor) -> Tensor {
     e.scale(e.mul(x, e.add(bent, e.number_like(x, 1.0))), 0.5)
 }
 
-/// x where it is positive, else α (eˣ − 1).
+/// x where it is positive, else α (eˣ − 1): x − min(x, 0) + α (e^min(x, 0) − 1), of slope 1 at 0, as it is for α = 1.
 fn exponential_below(e: &Emit, x: Tensor, alpha: f32) -> Tensor {
     let below = e.node("Clip", &[x], Attributes::none().with("min", f32::NEG_INFINITY).with("max", 0.0f32));
-    e.add(e.relu(x), e.scale(e.sub(e.exp(below), e.number_like(x, 1.0)), alpha))
+    e.add(e.sub(x, below), e.scale(e.sub(e.exp(below), e.number_like(x, 1.0)), alpha))
 }
 
 fn elu(n: &FileNode) -> Settled {
@@ -123,10 +123,12 @@ fn prelu(n: &FileNode) -> Settled {
     one(e.sub(e.relu(x), e.mul(n.input(1)?, e.relu(e.neg(x)))))
 }
 
-/// log(1 + eˣ), as max(x, 0) + log(1 + e^−|x|), which does not overflow.
+/// log(1 + eˣ), as (x + |x|)/2 + log(1 + e^−|x|), which does not overflow; its slope at 0 is 1/2, as |x|'s is 0.
 pub(super) fn softplus(e: &Emit, x: Tensor) -> Tensor {
-    let small = e.exp(e.neg(e.node("Abs", &[x], Attributes::none())));
-    e.add(e.relu(x), e.node("Log", &[e.add(small, e.number_like(x, 1.0))], Attributes::none()))
+    let size = e.node("Abs", &[x], Attributes::none());
+    let small = e.exp(e.neg(size));
+    let positive = e.scale(e.add(x, size), 0.5);
+    e.add(positive, e.node("Log", &[e.add(small, e.number_like(x, 1.0))], Attributes::none()))
 }
 
 fn softplus_node(n: &FileNode) -> Settled {

@@ -24,13 +24,14 @@ pub(super) const OPERATORS: &[(&str, Settle)] = &[
     ("Swish", swish),
     ("Clip", clip),
     ("Cast", cast),
+    ("CastLike", cast_like),
     ("Identity", same),
     ("Dropout", dropout),
     ("Add", binary),
     ("Sub", binary),
     ("Mul", binary),
     ("Div", binary),
-    ("Pow", binary),
+    ("Pow", pow),
     ("And", binary),
     ("Or", binary),
     ("Equal", binary),
@@ -57,6 +58,18 @@ fn unary(n: &FileNode) -> Settled {
 
 fn binary(n: &FileNode) -> Settled {
     emit(n, &[Some(n.input(0)?), Some(n.input(1)?)], Attributes::none())
+}
+
+/// A float to an integer's power is one to that float's.
+fn pow(n: &FileNode) -> Settled {
+    let (base, mut exponent) = (n.input(0)?, n.input(1)?);
+    let dtype = |t: Tensor| n.e.graph().tensor(t).dtype;
+    if let (Some(float), Some(of)) = (dtype(base).filter(|d| d.is_float()), dtype(exponent))
+        && !of.is_float()
+    {
+        exponent = n.e.cast(exponent, float);
+    }
+    emit(n, &[Some(base), Some(exponent)], Attributes::none())
 }
 
 fn leaky_relu(n: &FileNode) -> Settled {
@@ -92,6 +105,15 @@ fn cast(n: &FileNode) -> Settled {
         return one(x);
     }
     emit(n, &[Some(x)], Attributes::none().with("to", to))
+}
+
+/// Cast to the type of the second input.
+fn cast_like(n: &FileNode) -> Settled {
+    n.ignore(&["saturate", "round_mode"]);
+    let (x, like) = (n.input(0)?, n.input(1)?);
+    let dtype = |t| n.e.graph().tensor(t).dtype;
+    let to = dtype(like).ok_or("the type of input 1 is not known")?;
+    one(if dtype(x) == Some(to) { x } else { n.e.cast(x, to) })
 }
 
 fn same(n: &FileNode) -> Settled {

@@ -47,19 +47,32 @@ pub(super) struct FileNode<'a, 'g> {
     pub proto: &'a NodeProto,
     pub opset: i64,
     pub inputs: &'a [Option<Tensor>],
+    wanted: Vec<bool>,
     read: RefCell<HashSet<&'a str>>,
     mistyped: Cell<Option<&'static str>>,
     notes: RefCell<Vec<String>>,
 }
 
 impl<'a, 'g> FileNode<'a, 'g> {
-    pub fn new(e: &'a Emit<'g>, proto: &'a NodeProto, opset: i64, inputs: &'a [Option<Tensor>]) -> Self {
+    /// `wanted` says of each output whether somebody reads it.
+    pub fn new(
+        e: &'a Emit<'g>,
+        proto: &'a NodeProto,
+        opset: i64,
+        inputs: &'a [Option<Tensor>],
+        wanted: Vec<bool>,
+    ) -> Self {
         let (read, mistyped, notes) = (RefCell::default(), Cell::default(), RefCell::default());
-        FileNode { e, proto, opset, inputs, read, mistyped, notes }
+        FileNode { e, proto, opset, inputs, wanted, read, mistyped, notes }
     }
 
     pub fn op(&self) -> &str {
         self.proto.op_type.as_deref().unwrap_or("")
+    }
+
+    /// Whether output `i` is read.
+    pub fn wants(&self, i: usize) -> bool {
+        self.wanted.get(i) == Some(&true)
     }
 
     pub fn note(&self, note: impl Into<String>) {

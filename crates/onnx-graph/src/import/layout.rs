@@ -25,9 +25,9 @@ pub(super) const OPERATORS: &[(&str, Settle)] = &[
     ("Pad", pad),
     ("Expand", expand),
     ("Gather", gather),
-    ("GatherElements", gather_elements),
     ("Tile", tile),
     ("DepthToSpace", depth_to_space),
+    ("SpaceToDepth", space_to_depth),
 ];
 
 type Settled = Result<Vec<Option<Tensor>>, Refusal>;
@@ -82,6 +82,17 @@ fn count(n: &FileNode) -> Settled {
 
 fn range(n: &FileNode) -> Settled {
     const MOST: i64 = 4096;
+    let dtype = n.e.graph().tensor(n.input(0)?).dtype.unwrap_or(DataType::I64);
+    if dtype.is_float() {
+        let (start, limit, delta) = (n.number(0)?, n.number(1)?, n.number(2)?);
+        let count = ((limit - start) / delta).ceil().max(0.0);
+        if !(count <= MOST as f64 && n.e.afford(count as usize)) {
+            return Err(format!("{count} numbers are too many to fold").into());
+        }
+        let values: Vec<f64> = (0..count as usize).map(|i| start + i as f64 * delta).collect();
+        let values = Constant::floats(dtype, &[values.len()], &values);
+        return one(n.e.constant(values.ok_or("its floats are of an unknown width")?));
+    }
     let scalar = |i: usize| match n.integers(i)?.as_slice() {
         [one] => Ok(*one),
         several => Err(Refusal::from(format!("input {i} has {} elements", several.len()))),
@@ -94,9 +105,8 @@ fn range(n: &FileNode) -> Settled {
         return Err(format!("{count} numbers are too many to fold").into());
     }
     let values: Vec<i64> = (0..count).map(|i| start + i * delta).collect();
-    let dtype = n.e.graph().tensor(n.input(0)?).dtype.unwrap_or(DataType::I64);
     let values = Constant::integers(dtype, &[values.len()], &values);
-    one(n.e.constant(values.ok_or("it counts in floats")?))
+    one(n.e.constant(values.ok_or("it counts in what is no number")?))
 }
 
 /// 0 stands for the input's size (unless `allowzero`), −1 for what is left.
@@ -252,8 +262,8 @@ fn clamp(start: i64, end: i64, step: i64, extent: i64) -> Option<(i64, i64)> {
 fn pad(n: &FileNode) -> Settled {
     let rank = n.shape(0)?.len();
     let mode = n.text_or("mode", "constant");
-    if !matches!(mode.as_str(), "constant" | "reflect" | "edge") {
-        return Err(format!("mode {mode:?} is not supported").into());
+    if !matches!(mode.as_str(), "constant" | "reflect" | "edge" | "wrap") {
+        return Err(format!("mode {mode:?} is not known").into());
     }
     let (given, value, axes) = if n.opset < 11 {
         (n.ints("pads").ok_or("its pads are missing")?, n.float_or("value", 0.0), None)
@@ -270,8 +280,40 @@ fn pad(n: &FileNode) -> Settled {
         let along = axis(*along, rank)?;
         (pads[along], pads[rank + along]) = (given[i], given[axes.len() + i]);
     }
+    if mode == "wrap" {
+        return wrapped(n, &pads);
+    }
     let attributes = Attributes::none().with("pads", pads).with("mode", mode.as_str()).with("value", value);
     one(n.e.node("Pad", &[n.input(0)?], attributes))
+}
+
+/// Each axis as one period of a repeated one: pieces of it, joined.
+fn wrapped(n: &FileNode, pads: &[i64]) -> Settled {
+    const MOST: usize = 64;
+    let (mut y, shape) = (n.input(0)?, n.shape(0)?);
+    for (along, dim) in shape.iter().enumerate() {
+        let (begin, end) = (pads[along], pads[shape.len() + along]);
+        if (begin, end) == (0, 0) {
+            continue;
+        }
+        let extent = dim.known().filter(|e| *e > 0).ok_or("it repeats the batch, or an axis without cells")?;
+        let last = extent.checked_add(end).ok_or("its pads overflow")?;
+        let (mut at, mut pieces) = (begin.checked_neg().ok_or("its pads overflow")?, Vec::new());
+        while at < last {
+            let start = at.rem_euclid(extent);
+            let count = (extent - start).min(last - at);
+            pieces.push(n.e.slice(y, along, start, 1, count));
+            at += count;
+            if pieces.len() > MOST {
+                return Err(format!("it repeats an axis of {extent} more than {MOST} times").into());
+            }
+        }
+        if pieces.is_empty() {
+            return Err("its pads leave nothing".into());
+        }
+        y = n.e.concat(&pieces, along);
+    }
+    one(y)
 }
 
 fn expand(n: &FileNode) -> Settled {
@@ -283,12 +325,6 @@ fn gather(n: &FileNode) -> Settled {
     let along = axis(n.int_or("axis", 0), n.shape(0)?.len())?;
     let attributes = Attributes::none().with("axis", along as i64);
     one(n.e.node("Gather", &[n.input(0)?, n.input(1)?], attributes))
-}
-
-fn gather_elements(n: &FileNode) -> Settled {
-    let along = axis(n.int_or("axis", 0), n.shape(0)?.len())?;
-    let attributes = Attributes::none().with("axis", along as i64);
-    one(n.e.node("GatherElements", &[n.input(0)?, n.input(1)?], attributes))
 }
 
 fn tile(n: &FileNode) -> Settled {
@@ -304,4 +340,26 @@ fn depth_to_space(n: &FileNode) -> Settled {
     }
     let attributes = Attributes::none().with("blocksize", block).with("mode", mode.as_str());
     one(n.e.node("DepthToSpace", &[n.input(0)?], attributes))
+}
+
+/// Cell (y, x) of each block of b × b goes into channels of its own, [N, C, bH, bW] -> [N, b²C, H, W]; in DCR order, the
+/// only one before opset 28, the cells are the outer part of the channel axis.
+fn space_to_depth(n: &FileNode) -> Settled {
+    let shape = n.shape(0)?;
+    let block = n.int("blocksize").filter(|b| *b > 0).ok_or("its block size is missing")?;
+    let perm = match n.text_or("mode", "DCR").as_str() {
+        "DCR" => [0, 3, 5, 1, 2, 4],
+        "CRD" => [0, 1, 3, 5, 2, 4],
+        other => return Err(format!("mode {other:?} is not known").into()),
+    };
+    let &[batch, channels, height, width] = shape.as_slice() else {
+        return Err(format!("it takes 4 axes, not {}", show_shape(&shape)).into());
+    };
+    let b = Dim::new(block);
+    let whole = |d: Dim| d.div(b).filter(|blocks| blocks.mul(b) == Some(d));
+    let cells = whole(height).zip(whole(width)).zip(channels.mul(b).and_then(|c| c.mul(b)));
+    let ((rows, columns), deep) =
+        cells.ok_or_else(|| format!("{} has no whole blocks of {block}×{block}", show_shape(&shape)))?;
+    let blocks = n.e.reshape(n.input(0)?, vec![batch, channels, rows, b, columns, b]);
+    one(n.e.reshape(n.e.transpose(blocks, &perm), vec![batch, deep, rows, columns]))
 }

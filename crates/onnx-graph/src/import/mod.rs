@@ -4,7 +4,7 @@
 //! (defaults explicit, axes counted from the front, sizes folded with the batch symbolic), Identity and Dropout
 //! become further names of their input, calls of local functions are replaced by the function's body. A node that we
 //! do not know, or not in that form, is carried as it is with the reason; only a computation that has to be
-//! differentiated minds.
+//! differentiated minds. Branches on a known condition and loops of known turns are replaced by what they come to.
 //!
 //! Every tensor of the file keeps its name.
 
@@ -13,13 +13,18 @@ mod calls;
 mod composite;
 mod elementwise;
 mod file_node;
+mod indexing;
 mod inputs;
 mod layout;
 mod linear;
+mod loops;
 mod normalise;
 mod order;
 mod reduce;
 mod resize;
+mod sequences;
+mod single;
+mod unpool;
 mod vendor;
 mod weights;
 mod window;
@@ -48,6 +53,8 @@ pub struct ImportOptions {
     pub input_size: Option<(usize, usize)>,
     /// Fixes a batch that the file leaves open.
     pub batch: Option<usize>,
+    /// Reads a file in half or double precision as if it were written in float32; its weights keep their values.
+    pub single_precision: bool,
 }
 
 /// The canonical view of a model.
@@ -66,21 +73,40 @@ const FAMILIES: &[&[(&str, Settle)]] = &[
     ancient::OPERATORS,
     composite::OPERATORS,
     elementwise::OPERATORS,
+    indexing::OPERATORS,
     layout::OPERATORS,
     linear::OPERATORS,
     normalise::OPERATORS,
     reduce::OPERATORS,
     resize::OPERATORS,
+    unpool::OPERATORS,
     window::OPERATORS,
 ];
 
-/// Opsets that we read.
-const OPSETS: std::ops::RangeInclusive<i64> = 1..=28;
+/// Every operator that is read: its domain, empty for the standard one, and its name.
+pub fn operators() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let standard = FAMILIES.iter().copied().flatten().map(|(name, _)| ("", *name));
+    standard.chain(vendor::OPERATORS.iter().map(|(name, _)| (vendor::DOMAIN, *name)))
+}
+
+/// Opsets that are read.
+pub const OPSETS: std::ops::RangeInclusive<i64> = 1..=28;
 
 /// The canonical view of a model.
 ///
 /// A file whose nodes only fit together for one image at a time, whatever its input declares, is read so.
 pub fn import(model: &Model, options: &ImportOptions) -> Result<Imported, ModelError> {
+    if options.single_precision
+        && let Some((proto, types)) = single::in_single_precision(model.proto())?
+    {
+        let mut imported = import_as_it_is(&model.with_proto(proto), options)?;
+        imported.notes.push(format!("the file is in {types}; it is computed in float32 here"));
+        return Ok(imported);
+    }
+    import_as_it_is(model, options)
+}
+
+fn import_as_it_is(model: &Model, options: &ImportOptions) -> Result<Imported, ModelError> {
     let imported = walk(model, options)?;
     let carried = |i: &Imported| i.graph.nodes().iter().filter(|n| n.carried.is_some()).count();
     let mut inputs = imported.graph.inputs.iter().filter_map(|t| imported.graph.shape(*t));
@@ -120,7 +146,7 @@ fn walk(model: &Model, options: &ImportOptions) -> Result<Imported, ModelError> 
     let outputs = file.output.iter().map(|v| v.name.as_deref().unwrap_or_default());
     let frame = Frame::new(opset, 0, &file.node, outputs.clone());
     let functions = Functions::new(&model.proto().functions);
-    let mut walk = Walk { e: Emit::new(&mut graph), functions, declared, notes };
+    let mut walk = Walk { e: Emit::new(&mut graph), functions, declared, notes, sequences: HashMap::new() };
     for index in topological_order(&file.node)? {
         walk.node(&file.node[index], &frame, &mut scope)?;
     }
@@ -143,10 +169,15 @@ fn standard(domain: &str) -> bool {
 }
 
 /// Why an operator that no table has is carried.
-fn unknown(domain: &str) -> String {
-    match standard(domain) {
-        true => "this operator is not known here".to_owned(),
-        false => format!("this operator of the domain `{}` is not known here", printable(domain)),
+fn unknown(domain: &str, op: &str) -> String {
+    let values = "the shape of its output depends on values that only a run knows";
+    match (standard(domain), op) {
+        (true, "NonZero" | "Unique" | "Compress" | "NonMaxSuppression") => values.to_owned(),
+        (true, "GridSample" | "AffineGrid" | "RoiAlign" | "MaxRoiPool" | "DeformConv") => {
+            "sampling at places that the network computes is not supported here".to_owned()
+        }
+        (true, _) => "this operator is not known here".to_owned(),
+        (false, _) => format!("this operator of the domain `{}` is not known here", printable(domain)),
     }
 }
 
@@ -175,6 +206,8 @@ struct Walk<'m, 'g> {
     functions: Functions<'m>,
     declared: inputs::Declared,
     notes: Vec<String>,
+    /// The elements of those sequences that nodes have put together.
+    sequences: HashMap<Tensor, Vec<Tensor>>,
 }
 
 impl Walk<'_, '_> {
@@ -186,6 +219,14 @@ impl Walk<'_, '_> {
         }
         if let Some(branch) = self.taken(proto, &inputs) {
             let outputs = self.branch(branch, proto, scope, frame)?;
+            return self.bind(proto, outputs, frame, scope);
+        }
+        if let Some(counted) = self.counted(proto, &inputs)
+            && let Some(outputs) = self.unroll(counted, proto, &inputs, scope, frame)?
+        {
+            return self.bind(proto, outputs, frame, scope);
+        }
+        if let Some(outputs) = self.sequence(proto, &inputs, scope, frame)? {
             return self.bind(proto, outputs, frame, scope);
         }
         self.e.mark();
@@ -253,8 +294,9 @@ impl Walk<'_, '_> {
             _ => return Err(format!("its domain is `{}`, not the standard one", printable(domain)).into()),
         };
         let settle = families.iter().copied().flatten().find(|(name, _)| *name == op);
-        let (_, settle) = settle.ok_or_else(|| unknown(domain))?;
-        let node = FileNode::new(&self.e, proto, frame.opset.max(ancient::RAISED), inputs);
+        let (_, settle) = settle.ok_or_else(|| unknown(domain, op))?;
+        let wanted = proto.output.iter().map(|name| !name.is_empty() && frame.read.contains(name.as_str())).collect();
+        let node = FileNode::new(&self.e, proto, frame.opset.max(ancient::RAISED), inputs, wanted);
         let settled = settle(&node);
         if let Some(error) = self.e.take_error() {
             return Err(error.into());

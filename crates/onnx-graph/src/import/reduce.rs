@@ -12,6 +12,7 @@ pub(super) const OPERATORS: &[(&str, Settle)] = &[
     ("ReduceMin", reduce),
     ("ReduceProd", reduce),
     ("ArgMax", argmax),
+    ("CumSum", cumulated),
 ];
 
 fn reduce(n: &FileNode) -> Result<Vec<Option<Tensor>>, Refusal> {
@@ -34,4 +35,16 @@ fn argmax(n: &FileNode) -> Result<Vec<Option<Tensor>>, Refusal> {
     let along = axis(n.int_or("axis", 0), n.shape(0)?.len())?;
     let attributes = Attributes::none().with("axis", along as i64).with("keepdims", n.int_or("keepdims", 1) != 0);
     one(n.e.node("ArgMax", &[n.input(0)?], attributes))
+}
+
+fn cumulated(n: &FileNode) -> Result<Vec<Option<Tensor>>, Refusal> {
+    let along = match n.integers(1)?.as_slice() {
+        [along] => axis(*along, n.shape(0)?.len())?,
+        several => return Err(format!("its axis has {} elements", several.len()).into()),
+    };
+    let attributes = Attributes::none()
+        .with("axis", along as i64)
+        .with("exclusive", n.int_or("exclusive", 0) != 0)
+        .with("reverse", n.int_or("reverse", 0) != 0);
+    one(n.e.node("CumSum", &[n.input(0)?], attributes))
 }

@@ -1,6 +1,7 @@
 //! Conv, ConvTranspose and pooling: kernel, strides, dilations and pads written out, `auto_pad` resolved.
 
 use super::file_node::{FileNode, Refusal, Settle, one};
+use super::unpool::places_of_maxima;
 use crate::attributes::Attributes;
 use crate::dim::Dim;
 use crate::graph::Tensor;
@@ -84,15 +85,67 @@ pub(super) fn conv(n: &FileNode) -> Settled {
 
 fn conv_transpose(n: &FileNode) -> Settled {
     let extents = spatial(n)?;
-    if n.ints("output_shape").is_some() || !matches!(n.text_or("auto_pad", "NOTSET").as_str(), "NOTSET" | "VALID") {
-        return Err("padding that follows from an output shape is not supported".into());
-    }
     let more = n.ints("output_padding").filter(|p| !p.is_empty()).unwrap_or_else(|| vec![0; extents.len()]);
-    let attributes =
-        windows(n, kernel_of_weights(n)?, &extents)?.with("group", n.int_or("group", 1)).with("output_padding", more);
+    let attributes = windows(n, kernel_of_weights(n)?, &extents)?;
+    let (pads, more) = match wanted_extents(n, &extents, &attributes)? {
+        Some(wanted) => pads_for(n, &extents, &attributes, &wanted, &more)?,
+        None => (attributes.ints("pads").to_vec(), more),
+    };
+    let attributes = padded(&attributes, pads).with("group", n.int_or("group", 1)).with("output_padding", more);
     let inputs = [Some(n.input(0)?), Some(n.input(1)?), n.optional(2)];
     let given = if inputs[2].is_some() { 3 } else { 2 };
     one(n.e.nodes("ConvTranspose", &inputs[..given], attributes)[0])
+}
+
+/// The same windows with other pads.
+fn padded(attributes: &Attributes, pads: Vec<i64>) -> Attributes {
+    let lists = ["kernel_shape", "strides", "dilations"];
+    let kept = lists.iter().fold(Attributes::none(), |all, name| all.with(name, attributes.ints(name).to_vec()));
+    kept.with("pads", pads)
+}
+
+/// The extents that a ConvTranspose's output is to have, if that is what its padding follows from: `output_shape`, which
+/// some writers give with batch and channels, or the input's times the strides.
+fn wanted_extents(n: &FileNode, extents: &[Dim], attributes: &Attributes) -> Result<Option<Vec<i64>>, Refusal> {
+    if let Some(shape) = n.ints("output_shape").filter(|s| !s.is_empty()) {
+        let wanted = shape.len().checked_sub(extents.len()).filter(|more| matches!(more, 0 | 2));
+        let wanted = wanted.ok_or_else(|| format!("its output_shape {shape:?} has {} entries", shape.len()))?;
+        return Ok(Some(shape[wanted..].to_vec()));
+    }
+    if !n.text_or("auto_pad", "NOTSET").starts_with("SAME") {
+        return Ok(None);
+    }
+    let strided = |(extent, stride): (&Dim, &i64)| extent.known()?.checked_mul(*stride);
+    let wanted: Option<Vec<i64>> = extents.iter().zip(attributes.ints("strides")).map(strided).collect();
+    Ok(Some(wanted.ok_or("a spatial axis is not known")?))
+}
+
+/// Pads and `output_padding` with which the output has the extents `wanted`. What is too much goes in two halves, the
+/// smaller first where `auto_pad` is SAME_UPPER, else last; what is too little is added at the end.
+fn pads_for(
+    n: &FileNode,
+    extents: &[Dim],
+    attributes: &Attributes,
+    wanted: &[i64],
+    more: &[i64],
+) -> Result<(Vec<i64>, Vec<i64>), Refusal> {
+    let upper = n.text_or("auto_pad", "NOTSET") == "SAME_UPPER";
+    let windows = possible_windows(&padded(attributes, vec![0; 2 * extents.len()]), extents.len())?;
+    if more.len() != windows.len() {
+        return Err(format!("its output_padding has {} entries for {} axes", more.len(), windows.len()).into());
+    }
+    let (mut begins, mut ends, mut rest) = (Vec::new(), Vec::new(), Vec::new());
+    for (i, w) in windows.iter().enumerate() {
+        let extent = extents[i].known().ok_or("a spatial axis is not known")?;
+        let reach = (extent - 1).checked_mul(w.stride).and_then(|r| r.checked_add(more[i])?.checked_add(w.span()));
+        let total = reach.and_then(|r| r.checked_sub(wanted[i])).ok_or("its extents overflow")?;
+        let halves = (total.max(0) / 2, (total.max(0) + 1) / 2);
+        let (begin, end) = if upper { halves } else { (halves.1, halves.0) };
+        begins.push(begin);
+        ends.push(end);
+        rest.push(more[i] - total.min(0));
+    }
+    Ok(([begins, ends].concat(), rest))
 }
 
 /// `ceil_mode` stays where it makes a window more. Where the window would be dropped again, engines and opsets differ.
@@ -109,10 +162,11 @@ fn pool(n: &FileNode) -> Result<Attributes, Refusal> {
 }
 
 fn max_pool(n: &FileNode) -> Settled {
-    n.ignore(&["storage_order"]); // It orders the indices, which are not made.
+    let columns = n.int_or("storage_order", 0) != 0;
     let attributes = pool(n)?;
+    let places = n.wants(1).then(|| places_of_maxima(n, &attributes, columns)).transpose()?;
     let y = over_fewer_axes(n, "MaxPool", attributes)?;
-    Ok(vec![Some(y), None])
+    Ok(vec![Some(y), places])
 }
 
 fn average_pool(n: &FileNode) -> Settled {

@@ -10,7 +10,6 @@
 //! | Pad | `pads` (begins, then ends; ≥ 0 or cropping), `mode`, `value` | |
 //! | Expand | `shape` (the whole result's) | |
 //! | Gather | `axis` | data, indices -> data with the axis replaced by the indices' axes |
-//! | GatherElements | `axis` | data, indices -> indices' shape |
 //! | Tile | `repeats` | |
 //! | DepthToSpace | `blocksize`, `mode` | [N, C·b², H, W] -> [N, C, bH, bW] |
 
@@ -27,7 +26,6 @@ pub(super) const OPERATORS: &[(&str, Infer)] = &[
     ("Pad", pad),
     ("Expand", expand),
     ("Gather", gather),
-    ("GatherElements", gather_elements),
     ("Tile", tile),
     ("DepthToSpace", depth_to_space),
 ];
@@ -128,15 +126,6 @@ fn gather(inputs: &Inputs, attributes: &Attributes) -> Result<Vec<Signature>, Mi
     let along = axis(attributes.int("axis"), data.len())?;
     let shape = [&data[..along], indices, &data[along + 1..]].concat();
     Ok(vec![Signature::new(inputs.dtype(0), shape)])
-}
-
-fn gather_elements(inputs: &Inputs, attributes: &Attributes) -> Result<Vec<Signature>, Misfit> {
-    let (data, indices) = (inputs.rank(0, 1)?, inputs.shape(1)?);
-    axis(attributes.int("axis"), data.len())?;
-    if data.len() != indices.len() {
-        return Err(format!("{} and {} differ in rank", show_shape(data), show_shape(indices)));
-    }
-    Ok(vec![Signature::new(inputs.dtype(0), indices.to_vec())])
 }
 
 fn tile(inputs: &Inputs, attributes: &Attributes) -> Result<Vec<Signature>, Misfit> {

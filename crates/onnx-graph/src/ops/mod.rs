@@ -5,6 +5,7 @@
 //! its operators with attributes and shapes.
 
 mod elementwise;
+mod indexing;
 mod layout;
 mod linear;
 mod normalise;
@@ -53,6 +54,7 @@ type Infer = fn(&Inputs, &Attributes) -> Result<Vec<Signature>, Misfit>;
 /// The families, in the order of this folder.
 const FAMILIES: &[&[(&str, Infer)]] = &[
     elementwise::OPERATORS,
+    indexing::OPERATORS,
     layout::OPERATORS,
     linear::OPERATORS,
     normalise::OPERATORS,
@@ -117,7 +119,7 @@ pub(crate) fn infer_any_size(
 fn output_type(op: &str, inputs: &Inputs, attributes: &Attributes) -> Option<DataType> {
     match op {
         "Equal" | "Greater" | "Less" | "GreaterOrEqual" | "LessOrEqual" => Some(DataType::Bool),
-        "ArgMax" => Some(DataType::I64),
+        "ArgMax" | "TopK" => Some(DataType::I64),
         "Cast" => i32::try_from(attributes.int("to")).ok().and_then(DataType::from_number),
         "Where" => inputs.dtype(1),
         _ => inputs.dtype(0),

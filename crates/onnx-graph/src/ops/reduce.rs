@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | ReduceMean, ReduceSum, ReduceMax, ReduceMin, ReduceProd | `axes` (ascending), `keepdims` | |
 //! | ArgMax | `axis`, `keepdims` | X -> int64, the first maximum |
+//! | CumSum | `axis`, `exclusive`, `reverse` | sums of all elements up to each, without it where `exclusive`, from the end where `reverse` |
 
 use super::{Infer, Inputs, Misfit, Signature, axis};
 use crate::attributes::Attributes;
@@ -17,6 +18,7 @@ pub(super) const OPERATORS: &[(&str, Infer)] = &[
     ("ReduceMin", reduce),
     ("ReduceProd", reduce),
     ("ArgMax", argmax),
+    ("CumSum", cumulated),
 ];
 
 fn reduced(shape: &[Dim], axes: &[i64], keep: bool) -> Result<Shape, Misfit> {
@@ -36,4 +38,10 @@ fn reduce(inputs: &Inputs, attributes: &Attributes) -> Result<Vec<Signature>, Mi
 fn argmax(inputs: &Inputs, attributes: &Attributes) -> Result<Vec<Signature>, Misfit> {
     let shape = reduced(inputs.shape(0)?, &[attributes.int("axis")], attributes.flag("keepdims"))?;
     Ok(vec![Signature::new(Some(DataType::I64), shape)])
+}
+
+fn cumulated(inputs: &Inputs, attributes: &Attributes) -> Result<Vec<Signature>, Misfit> {
+    let shape = inputs.rank(0, 1)?;
+    axis(attributes.int("axis"), shape.len())?;
+    Ok(vec![Signature::new(inputs.dtype(0), shape.to_vec())])
 }

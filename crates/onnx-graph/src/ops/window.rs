@@ -56,6 +56,17 @@ impl Window {
     pub fn span(&self) -> i64 {
         self.dilation * (self.kernel - 1) + 1
     }
+
+    /// 1 / (cells that count) of each of `out` windows along an axis of `extent` cells; over several axes, a window's count
+    /// is their product. Cells beyond the padding, where `ceil_mode` lets a window run over, never count.
+    pub fn shares(&self, extent: i64, out: i64, padding_counts: bool) -> Vec<f64> {
+        let counts = |o: i64| {
+            let cells = (0..self.kernel).map(|t| o * self.stride + t * self.dilation - self.pads.0);
+            let inside = if padding_counts { -self.pads.0..extent + self.pads.1 } else { 0..extent };
+            cells.filter(|c| inside.contains(c)).count()
+        };
+        (0..out).map(|o| 1.0 / counts(o).max(1) as f64).collect()
+    }
 }
 
 /// The windows of a node over `spatial` axes, each of a possible size.

@@ -139,7 +139,7 @@ fn the_opset_of_carried_nodes() {
     let resize = |opset: i64| {
         Net::of(opset, [1, 1, 2, 2])
             .weight(floats("scales", &[4], &[1.0, 1.0, 0.5, 0.5]))
-            .node("Resize", &["x", "scales"], &["y"], vec![])
+            .node("Resize", &["x", "scales"], &["y"], vec![text("mode", "area")])
             .output("y")
     };
     let error = opset(resize(10)).unwrap_err();

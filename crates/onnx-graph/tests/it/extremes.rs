@@ -98,6 +98,15 @@ const OPERATORS: &[&str] = &[
     "Mish",
     "Resize",
     "Upsample",
+    "GatherND",
+    "ScatterElements",
+    "Scatter",
+    "ScatterND",
+    "TopK",
+    "Hardmax",
+    "CumSum",
+    "SpaceToDepth",
+    "MaxUnpool",
 ];
 
 const INT_ATTRIBUTES: &[&str] = &[
@@ -120,6 +129,11 @@ const INT_ATTRIBUTES: &[&str] = &[
     "fmod",
     "spatial",
     "storage_order",
+    "batch_dims",
+    "k",
+    "largest",
+    "exclusive",
+    "reverse",
 ];
 
 const LIST_ATTRIBUTES: &[&str] = &[
@@ -168,7 +182,7 @@ impl Dice {
             3..=5 => ints(self.pick(LIST_ATTRIBUTES), &self.numbers()),
             6 => text(
                 self.pick(&["auto_pad", "mode"]),
-                self.pick(&["SAME_UPPER", "SAME_LOWER", "VALID", "reflect", "CRD"]),
+                self.pick(&["SAME_UPPER", "SAME_LOWER", "VALID", "reflect", "wrap", "CRD"]),
             ),
             _ => AttributeProto {
                 name: Some(self.pick(INT_ATTRIBUTES).to_owned()),

@@ -28,11 +28,11 @@ fn open_sizes_are_fixed_and_said() {
 
     let open =
         Net::of(13, [Named("N"), Is(3), Named("H"), Named("W")]).node("Relu", &["x"], &["y"], vec![]).output("y");
-    let imported = with(&open, ImportOptions { input_size: Some((64, 48)), batch: Some(2) });
+    let imported = with(&open, ImportOptions { input_size: Some((64, 48)), batch: Some(2), ..Default::default() });
     assert_eq!(imported.graph.tensor(imported.graph.inputs[0]).signature(), "f32[2,3,64,48]");
     assert_eq!(imported.notes, [""; 0]);
     let fixed = Net::of(13, [1, 3, 32, 32]).node("Relu", &["x"], &["y"], vec![]).output("y");
-    let imported = with(&fixed, ImportOptions { input_size: Some((64, 48)), batch: Some(2) });
+    let imported = with(&fixed, ImportOptions { input_size: Some((64, 48)), batch: Some(2), ..Default::default() });
     assert_eq!(imported.graph.tensor(imported.graph.inputs[0]).signature(), "f32[1,3,32,32]");
     assert!(imported.notes[0].contains("64x48 asked for is not used"), "{:?}", imported.notes);
 }

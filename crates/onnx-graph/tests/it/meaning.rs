@@ -507,9 +507,11 @@ fn dropout_and_identity_are_other_names() {
 }
 
 #[test]
-fn indices_of_pooling_that_are_read_have_it_carried() {
+fn indices_of_pooling_are_made_where_they_are_read() {
     let net =
         Net::of(12, [1, 1, 4]).node("MaxPool", &["x"], &["y", "at"], vec![ints("kernel_shape", &[2])]).output("y");
     assert!(net.clone().lines()[0].starts_with("%y = MaxPool(x) {kernel_shape=[2]"));
-    assert_eq!(net.output("at").lines(), ["%y, %at = MaxPool(x) {kernel_shape=…} : ?[?], ?[?]"]);
+    assert_eq!(net.clone().lines().len(), 1);
+    let lines = net.output("at").lines();
+    assert!(lines.iter().any(|line| line.starts_with("%at = Add(") && line.contains("i64[1,1,3]")), "{lines:?}");
 }

@@ -1,5 +1,6 @@
 //! `onnxcam bench [MODEL]`
 
+use std::io;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -10,7 +11,8 @@ use onnxcam::method::{Method, find};
 use onnxcam::{Model, printable};
 use serde_json::{Value, json};
 
-use crate::options::{CacheOptions, EngineOptions, ModelOptions, note};
+use crate::options::{CacheOptions, EngineOptions, ModelOptions};
+use crate::out::{self, note};
 use crate::table::{Align, print_table};
 
 /// Measure what an explanation costs: the model's file as given against the explained run
@@ -18,8 +20,9 @@ use crate::table::{Align, print_table};
 /// The engine loads the file itself. Plain and explained runs, batch 1, take turns; the picture is noise. Of several
 /// methods each is measured alone, then all of them in one run. Times are in milliseconds.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = EXAMPLES)]
 pub struct Arguments {
-    /// The classifier, an ONNX file; without it the default model
+    /// The classifier: an ONNX file or a name that `onnxcam models` lists [default: efficientnet-lite0]
     #[arg(value_name = "MODEL", conflicts_with = "model")]
     file: Option<PathBuf>,
     /// The methods, separated by commas; `onnxcam methods` lists them
@@ -42,6 +45,12 @@ pub struct Arguments {
     engine: EngineOptions,
 }
 
+const EXAMPLES: &str = "\
+Examples:
+  onnxcam bench resnet50.onnx
+  onnxcam bench resnet50.onnx --engine rten --threads 2 --rounds 50 --json
+  onnxcam bench --method grad-cam,grad-cam++";
+
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let mut methods: Vec<&'static dyn Method> = Vec::new();
     for name in &arguments.method {
@@ -60,18 +69,19 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         ..Default::default()
     };
     let measured = bench(model.file(), &methods, &engine, &options)?;
-    measured.notes.iter().for_each(|text| note(text));
+    measured.notes.iter().for_each(note);
     let threads = options.threads.unwrap_or_else(default_threads);
     match arguments.json {
-        true => println!("{}", to_json(&path, &*engine, threads, options.rounds, &measured)),
-        false => print(&path, &*engine, threads, options.rounds, &measured),
+        true => out::line(to_json(&path, &*engine, threads, options.rounds, &measured))?,
+        false => print(&path, &*engine, threads, options.rounds, &measured)?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn print(path: &Path, engine: &dyn Engine, threads: usize, rounds: usize, measured: &Bench) {
+fn print(path: &Path, engine: &dyn Engine, threads: usize, rounds: usize, measured: &Bench) -> io::Result<()> {
     let (version, layer) = (engine.version(), printable(&measured.layer));
-    println!("{} on {version}, threads: {threads}, rounds: {rounds}, layer \"{layer}\"", path.display());
+    let path = path.display();
+    out::line(format_args!("{path} on {version}, threads: {threads}, rounds: {rounds}, layer \"{layer}\""))?;
     let row = |name: String, t: &Times, ratio: Option<f64>| {
         let ms = |x: f64| format!("{x:.2}");
         [name, ms(t.min), ms(t.median), ms(t.max), ratio.map_or(String::new(), |r| format!("{r:.3}"))]
@@ -80,11 +90,12 @@ fn print(path: &Path, engine: &dyn Engine, threads: usize, rounds: usize, measur
     let explained = measured.explained.iter().map(|e| row(names(e), &e.times, Some(e.ratio)));
     let rows = std::iter::once(row(plain.to_owned(), &measured.plain, None)).chain(explained);
     const RIGHT: Align = Align::Right;
-    print_table(Some(["ms", "min", "median", "max", "ratio"]), &[Align::Left, RIGHT, RIGHT, RIGHT, RIGHT], rows);
+    print_table(Some(["ms", "min", "median", "max", "ratio"]), &[Align::Left, RIGHT, RIGHT, RIGHT, RIGHT], rows)?;
     if let Some(objection) = &measured.rewritten {
-        println!("the engine does not run the file as given, so plain is the same network as onnxcam writes it:");
-        println!("  {}", objection.replace('\n', "\n  "));
+        out::line("the engine does not run the file as given, so plain is the same network as onnxcam writes it:")?;
+        out::line(format_args!("  {}", objection.replace('\n', "\n  ")))?;
     }
+    Ok(())
 }
 
 fn names(explained: &ExplainedTimes) -> String {

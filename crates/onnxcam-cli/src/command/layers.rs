@@ -1,5 +1,6 @@
 //! `onnxcam layers [MODEL]`
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -8,7 +9,8 @@ use onnxcam::target::Candidate;
 use onnxcam::{Model, printable, show_shape};
 use serde_json::{Value, json};
 
-use crate::options::{CacheOptions, ModelOptions, note};
+use crate::options::{CacheOptions, ModelOptions};
+use crate::out::{self, note};
 use crate::table::{Align, print_table};
 
 /// List the layers that a map can be made of, and which one is taken when none is named
@@ -16,8 +18,9 @@ use crate::table::{Align, print_table};
 /// Listed are the feature maps of more than one cell that every path from the picture to the scores passes through.
 /// `--layer` of other commands takes a tensor or a module from this list, and any other feature map on the way as well.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = EXAMPLES)]
 pub struct Arguments {
-    /// The classifier, an ONNX file; without it the default model
+    /// The classifier: an ONNX file or a name that `onnxcam models` lists [default: efficientnet-lite0]
     #[arg(value_name = "MODEL", conflicts_with = "model")]
     file: Option<PathBuf>,
     /// Print one JSON object
@@ -29,28 +32,34 @@ pub struct Arguments {
     cache: CacheOptions,
 }
 
+const EXAMPLES: &str = "\
+Examples:
+  onnxcam layers resnet50.onnx
+  onnxcam layers net.onnx --input-size 224x192 --json
+  onnxcam explain photo.jpg --model resnet50.onnx --layer layer3";
+
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let path = arguments.model.path(arguments.file.as_ref(), &arguments.cache)?;
     let layers = Layers::of(Model::open(&path)?.file(), &arguments.model.plan(None))?;
-    layers.notes.iter().for_each(|text| note(text));
+    layers.notes.iter().for_each(note);
     match arguments.json {
-        true => println!("{}", to_json(&path, &layers)),
-        false => print(&layers),
+        true => out::line(to_json(&path, &layers))?,
+        false => print(&layers)?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn print(layers: &Layers) {
-    println!("{}", layers.head);
+fn print(layers: &Layers) -> io::Result<()> {
+    out::line(&layers.head)?;
     let header = ["", "tensor", "module", "operator", "shape"];
     let row = |c: &Candidate| {
         let mark = if c.automatic { "*" } else { "" };
         [mark.to_owned(), printable(&c.layer.name), printable(&c.layer.module), c.op.clone(), show_shape(&c.shape)]
     };
-    print_table(Some(header), &[Align::Left; 5], layers.candidates.iter().map(row));
+    print_table(Some(header), &[Align::Left; 5], layers.candidates.iter().map(row))?;
     match &layers.refusal {
-        None => println!("* is taken when no --layer is named"),
-        Some(refusal) => println!("none is taken unless --layer names it: {refusal}"),
+        None => out::line("* is taken when no --layer is named"),
+        Some(refusal) => out::line(format_args!("none is taken unless --layer names it: {refusal}")),
     }
 }
 

@@ -5,10 +5,12 @@ use std::process::ExitCode;
 use onnxcam::method::{METHODS, Method, find};
 use serde_json::{Value, json};
 
+use crate::out;
 use crate::table::{Align, print_table};
 
 /// List the methods, or show one: its equation, its source, its cost
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = EXAMPLES)]
 pub struct Arguments {
     /// The method to show, such as grad-cam++
     name: Option<String>,
@@ -17,14 +19,20 @@ pub struct Arguments {
     json: bool,
 }
 
+const EXAMPLES: &str = "\
+Examples:
+  onnxcam methods
+  onnxcam methods grad-cam++
+  onnxcam methods --json";
+
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     match (&arguments.name, arguments.json) {
-        (Some(name), false) => print!("{}", find(name)?.description()),
-        (Some(name), true) => println!("{}", to_json(find(name)?)),
-        (None, true) => println!("{}", METHODS.iter().map(|m| to_json(*m)).collect::<Value>()),
+        (Some(name), false) => out::all(find(name)?.description().as_bytes())?,
+        (Some(name), true) => out::line(to_json(find(name)?))?,
+        (None, true) => out::line(METHODS.iter().map(|m| to_json(*m)).collect::<Value>())?,
         (None, false) => {
             let rows = METHODS.iter().map(|m| [m.name(), m.variant(), first_line(*m)].map(str::to_owned));
-            print_table(Some(["method", "variant", ""]), &[Align::Left; 3], rows);
+            print_table(Some(["method", "variant", ""]), &[Align::Left; 3], rows)?;
         }
     }
     Ok(ExitCode::SUCCESS)

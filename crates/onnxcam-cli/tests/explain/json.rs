@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use onnxcam::model::digest::Digest;
+use onnxcam::digest::Digest;
 use serde_json::{Value, json};
 
 use crate::desk::{CLASSES, Desk};

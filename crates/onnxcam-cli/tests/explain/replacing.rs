@@ -2,8 +2,8 @@
 
 use std::fs;
 
+use onnxcam::digest::Digest;
 use onnxcam::heatmap::read_png_text;
-use onnxcam::model::digest::Digest;
 
 use crate::desk::Desk;
 

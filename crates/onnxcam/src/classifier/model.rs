@@ -5,8 +5,8 @@ use std::path::Path;
 use onnx_graph::ModelError;
 
 use super::{Error, Setup};
+use crate::digest::Digest;
 use crate::method::Method;
-use crate::model::digest::Digest;
 
 /// An image classifier in an ONNX file.
 #[derive(Clone, Debug)]

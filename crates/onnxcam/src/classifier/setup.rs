@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use super::probability::Probabilities;
 use super::{Error, Model, PictureExplainer, Preprocessing, Subject};
+use crate::cache::Cache;
 use crate::engine::{Choice, Chosen, Search, choose};
 use crate::explain::{Plan, PlanOptions};
 use crate::method::Method;
-use crate::model::{Cache, Labels, labels_in};
+use crate::model::{Labels, labels_in};
 use crate::picture::Preset;
 use crate::target::Activation;
 

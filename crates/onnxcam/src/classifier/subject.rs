@@ -9,8 +9,8 @@ use onnx_graph::Dim;
 use super::preprocessing::SettledPreprocessing;
 use super::probability::Probabilities;
 use super::{ClassError, Error, PreprocessingError, Targets};
+use crate::digest::Digest;
 use crate::model::Labels;
-use crate::model::digest::Digest;
 use crate::picture::{Picture, Placement, Preprocess};
 use crate::target::{Head, Layer};
 

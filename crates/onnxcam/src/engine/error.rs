@@ -20,8 +20,8 @@ pub enum EngineError {
     /// ONNX Runtime was asked for and there is no library of it anywhere we look.
     #[error(
         "ONNX Runtime was not found\n  looked at: {looked}\n\
-         hint: `pip install onnxruntime` in the active Python environment, or set ORT_DYLIB_PATH to its library file; \
-         `--engine rten` needs neither, and `onnxcam doctor` shows where was looked"
+         hint: `onnxcam engine install` fetches it, or set ORT_DYLIB_PATH to its library file; `--engine rten` needs \
+         neither, and `onnxcam doctor` shows where was looked"
     )]
     NotFound {
         /// The places, in words.
@@ -234,7 +234,7 @@ impl LibraryFault {
     fn hint(&self) -> &'static str {
         match self {
             Self::TooOld { .. } | Self::OldPackage => {
-                "`pip install --upgrade onnxruntime`, point ORT_DYLIB_PATH at a newer library, or use `--engine rten`"
+                "`onnxcam engine install` fetches a newer one, ORT_DYLIB_PATH names another, `--engine rten` needs none"
             }
             Self::Architecture { .. } => "install the build for this processor, or use `--engine rten`",
             _ => "point ORT_DYLIB_PATH at ONNX Runtime's library file or unset it, or use `--engine rten`",

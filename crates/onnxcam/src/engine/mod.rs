@@ -1,14 +1,16 @@
 //! Running ONNX models: rten, compiled in, and ONNX Runtime, loaded at run time, behind one trait.
 //!
 //! [`choose`] picks an engine and says why, [`survey`] tells what was looked at, [`Engine::load`] makes a
-//! [`Session`] of a model, [`Session::run`] runs it. Both engines pass one conformance suite, `tests/engines.rs`;
-//! what they still do differently is listed in `docs/engines.md`.
+//! [`Session`] of a model, [`Session::run`] runs it; [`install`] gets ONNX Runtime. Both engines pass one
+//! conformance suite, `tests/engines.rs`; what they still do differently is listed in `docs/engines.md`.
 
 mod check;
 mod choose;
 mod error;
+pub mod install;
 mod library;
 mod ort;
+mod release;
 mod rten;
 mod search;
 mod threads;
@@ -25,6 +27,7 @@ pub use check::Port;
 pub use choose::{Candidate, Choice, Chosen, choose, survey};
 pub use error::{EngineError, LibraryFault};
 pub use ort::Ort;
+pub use release::{RELEASES, Release};
 pub use rten::Rten;
 pub use search::Search;
 pub use threads::default_threads;
@@ -41,14 +44,29 @@ pub trait Engine: Send + Sync + fmt::Debug {
     /// The library file, where there is one.
     fn location(&self) -> Option<&Path>;
 
-    /// Canonical operators that it does not have, so that they must be lowered first.
-    fn lacks(&self) -> &'static [&'static str] {
+    /// What it does not do as the standard has it, so that graphs have to be written without.
+    fn lacks(&self) -> &'static [Lack] {
         &[]
     }
 
     /// Makes a model ready to run on `threads` threads, [`default_threads`] of them where `None`, with every
     /// optimisation on. Errors name the file, and the node where the engine does.
     fn load(&self, model: Source<'_>, threads: Option<usize>) -> Result<Box<dyn Session>, EngineError>;
+}
+
+/// What an engine may not do, or do differently; [`legal`](crate::explain::legal) writes graphs without it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lack {
+    /// LRN.
+    Lrn,
+    /// MaxPool and AveragePool with dilations.
+    DilatedPools,
+    /// Several matrices times one vector.
+    MatricesByVector,
+    /// A Cast to bool is true of all but zero.
+    CastToBool,
+    /// Arithmetic, comparisons and MaxPool of 8-bit integers.
+    Bytes,
 }
 
 /// A model that is ready to run.

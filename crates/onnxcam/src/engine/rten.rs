@@ -13,7 +13,7 @@ use rten_tensor::{Tensor, TensorView};
 
 use super::check::{self, Port};
 use super::value::{Kind, Value};
-use super::{Engine, EngineError, Session, Source, guard, threads};
+use super::{Engine, EngineError, Lack, Session, Source, guard, threads};
 
 const NAME: &str = "rten";
 /// The version that Cargo.toml pins; a test holds it against Cargo.lock.
@@ -36,8 +36,8 @@ impl Engine for Rten {
         None
     }
 
-    fn lacks(&self) -> &'static [&'static str] {
-        &["LRN"]
+    fn lacks(&self) -> &'static [Lack] {
+        &[Lack::Lrn, Lack::DilatedPools, Lack::MatricesByVector, Lack::CastToBool, Lack::Bytes]
     }
 
     fn load(&self, model: Source<'_>, threads: Option<usize>) -> Result<Box<dyn Session>, EngineError> {

@@ -12,6 +12,9 @@ use std::time::{Duration, Instant};
 use super::error::LibraryFault;
 use super::library::{NAMES, is_library_name};
 
+/// The cache's folder for engines.
+pub(super) const ENGINES: &str = "engines";
+
 /// Where to look for ONNX Runtime's library, in this order. An empty search finds nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Search {
@@ -48,7 +51,7 @@ impl Search {
         }
         let environments = self.environments.iter().cloned().map(Place::Environment);
         let interpreters = self.interpreters.iter().cloned().map(Place::Interpreter);
-        let cache = self.cache.iter().map(|c| Place::Cache(c.join("engines")));
+        let cache = self.cache.iter().map(|c| Place::Cache(c.join(ENGINES)));
         let system = (!self.system.is_empty()).then(|| Place::System(self.system.clone()));
         environments.chain(interpreters).chain(cache).chain(system).collect()
     }
@@ -114,22 +117,29 @@ fn libraries_in(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     let mut found: Vec<PathBuf> =
         entries.filter(|e| e.file_name().to_str().is_some_and(is_library_name)).map(|e| e.path()).collect();
-    found.sort_by_cached_key(|p| {
+    highest_version_first(&mut found);
+    found
+}
+
+/// Sorts by the numbers in the last part of the path.
+fn highest_version_first(paths: &mut [PathBuf]) {
+    paths.sort();
+    paths.sort_by_cached_key(|p| {
         let name = p.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let numbers = name.split(|c: char| !c.is_ascii_digit()).filter_map(|n| n.parse::<u32>().ok());
         std::cmp::Reverse(numbers.collect::<Vec<_>>())
     });
-    found
 }
 
-/// The same in a folder and `depth` levels below it, symbolic links to folders left alone.
+/// The same in a folder and `depth` levels below it, symbolic links to folders left alone; of folders, too, the highest
+/// version first.
 fn libraries_below(folder: &Path, depth: usize) -> Vec<PathBuf> {
     let mut found = libraries_in(folder);
     if depth > 0 {
         let entries = fs::read_dir(folder).into_iter().flatten().flatten();
         let mut folders: Vec<PathBuf> =
             entries.filter(|e| e.file_type().is_ok_and(|t| t.is_dir())).map(|e| e.path()).collect();
-        folders.sort();
+        highest_version_first(&mut folders);
         found.extend(folders.iter().flat_map(|f| libraries_below(f, depth - 1)));
     }
     found

@@ -1,8 +1,8 @@
 //! What could be explained: the layers of a model.
 
-use onnx_graph::{Model, import};
+use onnx_graph::Model;
 
-use super::plan::{PlanError, PlanOptions, only_input};
+use super::plan::{PlanError, PlanOptions, only_input, read};
 use crate::target::{Candidate, Head, LayerError, automatic_layer, candidates, find_head};
 
 /// The layers of a model, as `onnxcam layers` lists them.
@@ -24,7 +24,7 @@ impl Layers {
     /// # Errors
     /// A model that cannot be read, has several inputs, or no output that can be taken for class scores.
     pub fn of(model: &Model, options: &PlanOptions) -> Result<Layers, PlanError> {
-        let imported = import(model, &options.import)?;
+        let imported = read(model, options)?;
         let mut graph = imported.graph;
         only_input(&graph)?;
         let head = find_head(&mut graph, &options.head).map_err(|e| e.at(imported.assumed_size))?;

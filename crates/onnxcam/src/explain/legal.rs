@@ -1,27 +1,80 @@
 //! The explained graph for an engine: what it lacks lowered, what costs time for nothing folded.
 
-use onnx_graph::{Constant, DataType, Emit, EmitError, Graph, Node, Tensor, lower, rewrite};
+use onnx_graph::{Attributes, Constant, DataType, Dim, Emit, EmitError, Graph, Node, Tensor, lower, rewrite};
 
 use super::late_expand::computed_before_expand;
+use crate::engine::Lack;
 
-/// The graph that computes `outputs`, with
+/// The graph that computes `outputs`, for an engine with these [`Lack`]s, with
 /// - BatchNormalization folded into the convolution before it, in f64, where nobody else reads that convolution;
-/// - LRN lowered where the engine lacks it;
+/// - what the engine lacks written otherwise;
 /// - repeated values computed with before they are repeated.
-pub(crate) fn legal(graph: &Graph, outputs: &[Tensor], lacks: &[&str]) -> Result<Graph, EmitError> {
+pub fn legal(graph: &Graph, outputs: &[Tensor], lacks: &[Lack]) -> Result<Graph, EmitError> {
     let readers = graph.consumers();
     rewrite(graph, outputs, |e, node, inputs| match &*node.op {
         _ if node.carried.is_some() => None,
-        "LRN" if lacks.contains(&"LRN") => Some(vec![lower::lrn(e, inputs[0]?, &node.attributes)]),
         "BatchNormalization" => {
             let x = node.inputs[0]?;
             let only_reader = readers.get(&x).is_some_and(|r| r.len() == 1) && !outputs.contains(&x);
             let conv = graph.producer(x).filter(|n| &*n.op == "Conv" && n.carried.is_none() && only_reader)?;
             folded(graph, e, conv, node, inputs[0]?).map(|y| vec![y])
         }
-        _ => computed_before_expand(e, node, inputs).map(|y| vec![y]),
+        _ => without(e, node, inputs, lacks).or_else(|| computed_before_expand(e, node, inputs)).map(|y| vec![y]),
     })
 }
+
+/// The node's output by other nodes, where it is one that the engine lacks.
+fn without(e: &Emit, node: &Node, inputs: &[Option<Tensor>], lacks: &[Lack]) -> Option<Tensor> {
+    let a = &node.attributes;
+    let x = inputs.first().copied()??;
+    let dtype = |t: Tensor| e.graph().tensor(t).dtype;
+    let lacking = |lack| lacks.contains(&lack);
+    match &*node.op {
+        "LRN" if lacking(Lack::Lrn) => Some(lower::lrn(e, x, a)),
+        "MaxPool" | "AveragePool" if lacking(Lack::DilatedPools) && a.ints("dilations").iter().any(|d| *d != 1) => {
+            lower::pool_by_slices(e, &node.op, x, a)
+        }
+        "MatMul" if lacking(Lack::MatricesByVector) && e.rank(x) > 2 && e.rank(inputs[1]?) == 1 => {
+            let (mut shape, vector) = (e.shape(x), inputs[1]?);
+            shape.pop();
+            let column = vec![e.shape(vector)[0], Dim::new(1)];
+            Some(e.reshape(e.matmul(x, e.reshape(vector, column)), shape))
+        }
+        "Cast" if lacking(Lack::CastToBool) && a.int("to") == DataType::Bool as i64 => {
+            let zero = Constant::integers(dtype(x)?, &[], &[0]).or_else(|| Constant::floats(dtype(x)?, &[], &[0.0]))?;
+            let equal = e.compare("Equal", x, e.constant(zero));
+            Some(e.node("Not", &[equal], Attributes::none()))
+        }
+        op if lacking(Lack::Bytes) && OF_BYTES.contains(&op) => {
+            let byte = |t: &Tensor| matches!(dtype(*t), Some(DataType::U8 | DataType::I8));
+            let narrow = inputs.iter().flatten().find(|t| byte(t)).and_then(|t| dtype(*t))?;
+            let wide = if op == "MaxPool" { DataType::F32 } else { DataType::I32 };
+            let widened = |t: &Option<Tensor>| t.map(|t| if byte(&t) { e.cast(t, wide) } else { t });
+            let inputs: Vec<Option<Tensor>> = inputs.iter().map(widened).collect();
+            let y = e.nodes(op, &inputs, a.clone())[0];
+            Some(if dtype(y) == Some(wide) { e.cast(y, narrow) } else { y })
+        }
+        _ => None,
+    }
+}
+
+/// Operators that rten has for 32-bit integers and not for bytes.
+const OF_BYTES: &[&str] = &[
+    "Add",
+    "Sub",
+    "Mul",
+    "Div",
+    "Mod",
+    "Min",
+    "Max",
+    "Clip",
+    "Equal",
+    "Greater",
+    "Less",
+    "GreaterOrEqual",
+    "LessOrEqual",
+    "MaxPool",
+];
 
 /// Conv and BatchNormalization as one Conv: W′ = W s, b′ = (b − mean) s + B with s = scale / √(var + ε).
 ///

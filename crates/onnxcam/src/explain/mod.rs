@@ -12,6 +12,6 @@ mod pooled_head;
 
 pub use explainer::{Explained, Explainer, RunError};
 pub use layers::Layers;
-pub(crate) use legal::legal;
+pub use legal::legal;
 pub use onnx_graph::TARGET;
 pub use plan::{Plan, PlanError, PlanOptions};

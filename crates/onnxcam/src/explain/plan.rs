@@ -2,8 +2,8 @@
 
 use onnx_autodiff::GradientError;
 use onnx_graph::{
-    Attributes, Constant, DataType, Dim, Emit, EmitError, Graph, ImportOptions, Model, ModelError, TARGET, Tensor,
-    import, printable,
+    Attributes, Constant, DataType, Dim, Emit, EmitError, Graph, ImportOptions, Imported, Model, ModelError, TARGET,
+    Tensor, import, printable,
 };
 
 use super::pooled_head::pooled_linear_head;
@@ -95,7 +95,7 @@ pub struct Plan {
 impl Plan {
     /// Adds the explanation by these methods to a model.
     pub fn new(model: &Model, methods: &[&'static dyn Method], options: &PlanOptions) -> Result<Plan, PlanError> {
-        let imported = import(model, &options.import)?;
+        let imported = read(model, options)?;
         let (mut graph, mut notes) = (imported.graph, imported.notes);
         let input = only_input(&graph)?;
         let head = find_head(&mut graph, &options.head).map_err(|e| e.at(imported.assumed_size))?;
@@ -160,6 +160,11 @@ impl Plan {
         let batch = self.graph.shape(self.input)?.first()?.known()?;
         usize::try_from(batch).ok()
     }
+}
+
+/// The model as it is explained: in float32, whatever floats the file has.
+pub(super) fn read(model: &Model, options: &PlanOptions) -> Result<Imported, ModelError> {
+    import(model, &ImportOptions { single_precision: true, ..options.import.clone() })
 }
 
 pub(super) fn only_input(graph: &Graph) -> Result<Tensor, PlanError> {

@@ -32,19 +32,21 @@ pub enum PictureError {
     },
     /// The first bytes are those of no picture format.
     #[error(
-        "{name} is not a picture: it begins like no known format\nhint: JPEG and PNG are read, by content, whatever the suffix"
+        "{name} is not a picture: it begins like no known format\nhint: JPEG, PNG, WebP, GIF, BMP and TIFF are read, by content, whatever the suffix"
     )]
     UnknownFormat {
         /// The file.
         name: String,
     },
-    /// A picture, but of a format, or a kind of JPEG or PNG, that is not read.
-    #[error("picture {name} is {format}, which is not supported yet\nhint: convert it to an ordinary JPEG or PNG")]
+    /// A file of another format, or of a kind of a known one that is not read.
+    #[error("picture {name} is {format}, which is not read\nhint: {hint}")]
     Unsupported {
         /// The picture.
         name: String,
-        /// What it is, with article: `a WebP file`.
+        /// What it is, with article: `a HEIC file`.
         format: String,
+        /// How to get on.
+        hint: &'static str,
     },
     /// The file ends before the picture does.
     #[error("picture {name} is truncated: {detail}\nhint: fetch or copy the file again")]
@@ -73,6 +75,20 @@ pub enum PictureError {
         width: u64,
         /// Claimed height in pixels.
         height: u64,
+    },
+    /// So many pixels in so few bytes that it is no photograph.
+    #[error(
+        "picture {name} claims {width} × {height} pixels in {bytes} bytes, and is not unpacked\nhint: make it smaller; a network sees a few hundred pixels across"
+    )]
+    Bomb {
+        /// The picture.
+        name: String,
+        /// Claimed width in pixels.
+        width: u64,
+        /// Claimed height in pixels.
+        height: u64,
+        /// What there is of it.
+        bytes: usize,
     },
     /// A file of more than [`MAX_BYTES`].
     #[error("picture {} has {bytes} bytes; at most {MAX_BYTES} are read", path.display())]

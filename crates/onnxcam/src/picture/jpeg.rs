@@ -4,13 +4,12 @@
 //! whose end-of-image marker does not come is truncated. Segments are skipped by their length, so the marker
 //! inside an embedded thumbnail is not seen, and what follows the marker does not matter.
 
-use image::RgbImage;
 use zune_core::{bytestream::ZCursor, colorspace::ColorSpace, options::DecoderOptions};
 use zune_jpeg::{JpegDecoder, errors::DecodeErrors};
 
 use super::{
     PictureError,
-    decode::{Decoded, check_size},
+    decode::{Decoded, Named, exif_orientation},
 };
 
 /// Start of image, and the first byte of the next marker.
@@ -19,9 +18,9 @@ pub(super) const SIGNATURE: &[u8] = b"\xFF\xD8\xFF";
 /// The least that 8 × 8 pixels take is one bit.
 const PIXELS_PER_BYTE: u64 = 8 * 64;
 
-pub(super) fn decode(bytes: &[u8], name: &str) -> Result<Decoded, PictureError> {
-    let (width, height) = walk(bytes, name)?;
-    check_size(name, width, height, (bytes.len() as u64).saturating_mul(PIXELS_PER_BYTE))?;
+pub(super) fn decode(bytes: &[u8], file: Named<'_>) -> Result<Decoded, PictureError> {
+    let (width, height) = walk(bytes, file)?;
+    file.check_size(width, height, (bytes.len() as u64).saturating_mul(PIXELS_PER_BYTE))?;
 
     let mut notes = Vec::new();
     let decoded = decode_pixels(bytes, true).or_else(|strict| {
@@ -29,11 +28,9 @@ pub(super) fn decode(bytes: &[u8], name: &str) -> Result<Decoded, PictureError> 
         notes.push(format!("the JPEG is not clean, parts may be wrong: {}", reason(&strict)));
         Ok(lenient)
     });
-    let damaged = |detail: String| PictureError::Damaged { name: name.to_owned(), detail };
-    let (samples, exif) = decoded.map_err(|error: DecodeErrors| damaged(reason(&error)))?;
-    let rgb = RgbImage::from_raw(width as u32, height as u32, samples)
-        .ok_or_else(|| damaged("its size changes midway".to_owned()))?;
-    Ok(Decoded { rgb, exif, notes })
+    let (samples, exif) = decoded.map_err(|error: DecodeErrors| file.damaged(reason(&error)))?;
+    let rgb = file.rgb(width as u32, height as u32, samples)?;
+    Ok(Decoded { rgb, orientation: exif.as_deref().and_then(exif_orientation), notes })
 }
 
 /// RGB samples, and the Exif block. CMYK and YCCK become RGB as in Pillow, Adobe's inverted polarity assumed.
@@ -55,13 +52,12 @@ fn reason(error: &DecodeErrors) -> String {
 }
 
 /// Follows the segments to the end of the image; width and height as the frame header has them.
-fn walk(bytes: &[u8], name: &str) -> Result<(u64, u64), PictureError> {
-    let truncated = |detail: &str| PictureError::Truncated { name: name.to_owned(), detail: detail.to_owned() };
+fn walk(bytes: &[u8], file: Named<'_>) -> Result<(u64, u64), PictureError> {
     let mut size = None;
     let mut scanned = false;
     let mut at = 2; // behind the start of image
     loop {
-        at = next_marker(bytes, at).ok_or_else(|| truncated("its end-of-image marker is missing"))?;
+        at = next_marker(bytes, at).ok_or_else(|| file.truncated("its end-of-image marker is missing"))?;
         let marker = bytes[at + 1];
         at += 2;
         match marker {
@@ -69,13 +65,13 @@ fn walk(bytes: &[u8], name: &str) -> Result<(u64, u64), PictureError> {
             0xD9 => break,
             _ => {}
         }
-        let segment = segment(bytes, at).ok_or_else(|| truncated("it ends inside a header"))?;
+        let segment = segment(bytes, at).ok_or_else(|| file.truncated("it ends inside a header"))?;
         match marker {
-            0xC0..=0xC2 if size.is_none() => size = Some(frame_size(segment, name)?),
-            0xC3 | 0xC5..=0xC7 | 0xC9..=0xCB | 0xCD..=0xCF => {
-                let format = "a lossless, hierarchical or arithmetic-coded JPEG".to_owned();
-                return Err(PictureError::Unsupported { name: name.to_owned(), format });
-            }
+            0xC0..=0xC2 if size.is_none() => size = Some(frame_size(segment, file)?),
+            0xC9 | 0xCA => return Err(file.unsupported("an arithmetic-coded JPEG")),
+            0xC3 | 0xC7 | 0xCB | 0xCF => return Err(file.unsupported("a lossless JPEG")),
+            0xC5 | 0xC6 | 0xCD | 0xCE => return Err(file.unsupported("a hierarchical JPEG")),
+            0xF7 => return Err(file.unsupported("a JPEG-LS file")),
             0xDA => scanned = true,
             _ => {}
         }
@@ -83,10 +79,7 @@ fn walk(bytes: &[u8], name: &str) -> Result<(u64, u64), PictureError> {
     }
     match size {
         Some(size) if scanned => Ok(size),
-        _ => {
-            let detail = "it has no picture before its end-of-image marker".to_owned();
-            Err(PictureError::Damaged { name: name.to_owned(), detail })
-        }
+        _ => Err(file.damaged("it has no picture before its end-of-image marker")),
     }
 }
 
@@ -104,14 +97,12 @@ fn segment(bytes: &[u8], at: usize) -> Option<&[u8]> {
     bytes.get(at + 2..at + usize::from(length).max(2))
 }
 
-fn frame_size(segment: &[u8], name: &str) -> Result<(u64, u64), PictureError> {
+fn frame_size(segment: &[u8], file: Named<'_>) -> Result<(u64, u64), PictureError> {
     let &[bits, h1, h0, w1, w0, ..] = segment else {
-        let detail = "its frame header is too short".to_owned();
-        return Err(PictureError::Damaged { name: name.to_owned(), detail });
+        return Err(file.damaged("its frame header is too short"));
     };
     if bits != 8 {
-        let format = format!("a JPEG of {bits} bits per sample");
-        return Err(PictureError::Unsupported { name: name.to_owned(), format });
+        return Err(file.unsupported(format!("a JPEG of {bits} bits per sample")));
     }
     Ok((u16::from_be_bytes([w1, w0]).into(), u16::from_be_bytes([h1, h0]).into()))
 }

@@ -8,13 +8,19 @@
 //! A [`Picture`] is upright 8-bit RGB. A [`Preprocess`] turns it into the network's input and says, as a
 //! [`Placement`], which part of the picture that input covers, so that a heatmap finds its way back.
 
+mod bmp;
 mod decode;
 mod error;
+mod format;
+mod gif;
 mod jpeg;
 mod placement;
 mod png;
 mod preprocess;
 mod resample;
+mod samples;
+mod tiff;
+mod webp;
 
 use std::path::Path;
 
@@ -22,6 +28,7 @@ use image::RgbImage;
 
 pub use decode::{MAX_BYTES, MAX_PIXELS};
 pub use error::PictureError;
+pub(crate) use format::{Find, SNIFFED};
 pub use placement::{Placement, Rectangle};
 pub(crate) use preprocess::numbers;
 pub use preprocess::{ChannelOrder, Filter, Fit, Layout, Preprocess, Preset, UnknownName};
@@ -36,16 +43,16 @@ pub struct Picture {
 }
 
 impl Picture {
-    /// Reads a JPEG or PNG file; what it is, its first bytes say, not its suffix.
+    /// Reads a JPEG, PNG, WebP, GIF, BMP or TIFF file; what it is, its first bytes say, not its suffix.
     ///
     /// # Errors
-    /// [`PictureError`] where the file cannot be read, is none of the two, is truncated or damaged, or is
+    /// [`PictureError`] where the file cannot be read, is none of these, is truncated or damaged, or is
     /// larger than [`MAX_PIXELS`] or [`MAX_BYTES`].
     pub fn open(path: impl AsRef<Path>) -> Result<Picture, PictureError> {
         decode::open(path.as_ref())
     }
 
-    /// Decodes the bytes of a JPEG or PNG file; `name` stands for it in errors.
+    /// Decodes the bytes of a picture file; `name` stands for it in errors.
     ///
     /// # Errors
     /// As [`Picture::open`].

@@ -2,12 +2,12 @@
 
 use std::io::Cursor;
 
-use image::RgbImage;
 use png::{BitDepth, ColorType, Decoder, Transformations};
 
 use super::{
     PictureError,
-    decode::{Decoded, check_size},
+    decode::{Decoded, Named, exif_orientation, first_of},
+    samples::{OVER_WHITE, SCALED, eight_bits, grey, without_alpha},
 };
 
 pub(super) const SIGNATURE: &[u8] = b"\x89PNG\r\n\x1A\n";
@@ -15,69 +15,38 @@ pub(super) const SIGNATURE: &[u8] = b"\x89PNG\r\n\x1A\n";
 /// Deflate makes at most 1,032 bytes out of one.
 const DEFLATE_RATIO: u64 = 1032;
 
-pub(super) fn decode(bytes: &[u8], name: &str) -> Result<Decoded, PictureError> {
-    let chunks = walk(bytes, name)?;
+pub(super) fn decode(bytes: &[u8], file: Named<'_>) -> Result<Decoded, PictureError> {
+    let chunks = walk(bytes, file)?;
     let most_bits = chunks.data_bytes.saturating_mul(DEFLATE_RATIO).saturating_mul(8);
-    check_size(name, chunks.width, chunks.height, most_bits / chunks.bits_per_pixel)?;
+    file.check_size(chunks.width, chunks.height, most_bits / chunks.bits_per_pixel)?;
 
-    let damaged =
-        |error: png::DecodingError| PictureError::Damaged { name: name.to_owned(), detail: error.to_string() };
     let mut decoder = Decoder::new(Cursor::new(bytes));
     decoder.set_transformations(Transformations::EXPAND);
     decoder.set_ignore_text_chunk(true);
     decoder.set_ignore_iccp_chunk(true);
-    let mut reader = decoder.read_info().map_err(damaged)?;
+    let mut reader = decoder.read_info().map_err(|e| file.damaged(e))?;
     let mut samples = vec![0; reader.output_buffer_size().unwrap_or(0)];
-    let frame = reader.next_frame(&mut samples).map_err(damaged)?;
+    let frame = reader.next_frame(&mut samples).map_err(|e| file.damaged(e))?;
     samples.truncate(frame.buffer_size());
 
-    let mut notes = Vec::new();
+    let mut notes = Vec::from_iter(chunks.animation());
     if frame.bit_depth == BitDepth::Sixteen {
-        samples = to_eight_bits(&samples);
-        notes.push("16-bit samples scaled to 8 bits".to_owned());
+        let scale = |pair: &[u8]| eight_bits(u16::from_be_bytes([pair[0], pair[1]]));
+        samples = samples.chunks_exact(2).map(scale).collect();
+        notes.push(SCALED.to_owned());
     }
-    let (samples, transparent) = to_rgb(&samples, frame.color_type);
-    if transparent {
-        notes.push("alpha composed over white".to_owned());
-    }
-    let rgb = RgbImage::from_raw(frame.width, frame.height, samples).ok_or_else(|| PictureError::Damaged {
-        name: name.to_owned(),
-        detail: "its pixels do not fill its size".to_owned(),
-    })?;
-    Ok(Decoded { rgb, exif: chunks.exif, notes })
-}
-
-/// 0..=65535 to 0..=255, rounded: a scaling, where Pillow clips 16-bit grey to white.
-fn to_eight_bits(samples: &[u8]) -> Vec<u8> {
-    let scale = |pair: &[u8]| (u32::from(u16::from_be_bytes([pair[0], pair[1]])) + 128) / 257;
-    samples.chunks_exact(2).map(|pair| scale(pair) as u8).collect()
-}
-
-/// Grey spread to three channels, alpha composed over white; and whether anything was transparent.
-fn to_rgb(samples: &[u8], color: ColorType) -> (Vec<u8>, bool) {
-    match color {
-        ColorType::Rgb => (samples.to_vec(), false),
-        ColorType::Rgba => over_white(samples, 4),
-        ColorType::GrayscaleAlpha => over_white(samples, 2),
+    let (samples, transparent) = match frame.color_type {
+        ColorType::Rgb => (samples, false),
+        ColorType::Rgba => without_alpha(&samples, 4),
+        ColorType::GrayscaleAlpha => without_alpha(&samples, 2),
         // EXPAND leaves no palette.
-        ColorType::Grayscale | ColorType::Indexed => (samples.iter().flat_map(|&v| [v; 3]).collect(), false),
+        ColorType::Grayscale | ColorType::Indexed => (grey(&samples), false),
+    };
+    if transparent {
+        notes.push(OVER_WHITE.to_owned());
     }
-}
-
-fn over_white(samples: &[u8], channels: usize) -> (Vec<u8>, bool) {
-    let mut transparent = false;
-    let mut rgb = Vec::with_capacity(samples.len() / channels * 3);
-    for pixel in samples.chunks_exact(channels) {
-        let alpha = u32::from(pixel[channels - 1]);
-        transparent |= alpha < 255;
-        // c a + 255 (1 − a), rounded
-        let over = |v: u8| ((u32::from(v) * alpha + 255 * (255 - alpha) + 127) / 255) as u8;
-        rgb.extend(match *pixel {
-            [r, g, b, _] => [over(r), over(g), over(b)],
-            _ => [over(pixel[0]); 3],
-        });
-    }
-    (rgb, transparent)
+    let rgb = file.rgb(frame.width, frame.height, samples)?;
+    Ok(Decoded { rgb, orientation: chunks.exif.as_deref().and_then(exif_orientation), notes })
 }
 
 /// What the chunks say before anything is decompressed.
@@ -87,16 +56,30 @@ struct Chunks {
     bits_per_pixel: u64,
     data_bytes: u64,
     exif: Option<Vec<u8>>,
+    /// Frames of an animation.
+    frames: usize,
+    /// Whether the picture is the first of them.
+    picture_is_frame: bool,
+}
+
+impl Chunks {
+    fn animation(&self) -> Option<String> {
+        match self.picture_is_frame {
+            true => first_of(self.frames, "frames"),
+            false => (self.frames > 0).then(|| format!("the still picture, not one of {} frames", self.frames)),
+        }
+    }
 }
 
 /// Follows the chunks to the last; a file whose IEND does not come is truncated.
-fn walk(bytes: &[u8], name: &str) -> Result<Chunks, PictureError> {
-    let truncated = |detail: &str| PictureError::Truncated { name: name.to_owned(), detail: detail.to_owned() };
-    let damaged = |detail: &str| PictureError::Damaged { name: name.to_owned(), detail: detail.to_owned() };
+fn walk(bytes: &[u8], file: Named<'_>) -> Result<Chunks, PictureError> {
     let mut rest = &bytes[SIGNATURE.len()..];
-    let (kind, header) = next_chunk(&mut rest).ok_or_else(|| truncated("it ends inside its header"))?;
+    let (kind, header) = next_chunk(&mut rest).ok_or_else(|| file.truncated("it ends inside its header"))?;
+    if &kind == b"CgBI" {
+        return Err(file.unsupported("a PNG made for Apple's devices alone"));
+    }
     let (&[w3, w2, w1, w0, h3, h2, h1, h0, depth, color, ..], b"IHDR") = (header, &kind) else {
-        return Err(damaged("its first chunk is no header"));
+        return Err(file.damaged("its first chunk is no header"));
     };
     let channels = match color {
         2 => 3,
@@ -110,11 +93,15 @@ fn walk(bytes: &[u8], name: &str) -> Result<Chunks, PictureError> {
         bits_per_pixel: channels * u64::from(depth.max(1)),
         data_bytes: 0,
         exif: None,
+        frames: 0,
+        picture_is_frame: false,
     };
     loop {
-        let (kind, data) = next_chunk(&mut rest).ok_or_else(|| truncated("its last chunk, IEND, is missing"))?;
+        let (kind, data) = next_chunk(&mut rest).ok_or_else(|| file.truncated("its last chunk, IEND, is missing"))?;
         match &kind {
             b"IDAT" => chunks.data_bytes += data.len() as u64,
+            b"acTL" => chunks.frames = data.first_chunk().map_or(0, |n| u32::from_be_bytes(*n) as usize),
+            b"fcTL" => chunks.picture_is_frame |= chunks.data_bytes == 0,
             b"eXIf" => chunks.exif = Some(data.to_vec()),
             b"IEND" => return Ok(chunks),
             _ => {}

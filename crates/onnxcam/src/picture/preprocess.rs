@@ -71,7 +71,7 @@ pub enum Preset {
     Tf,
     /// BGR, x − (103.939, 116.779, 123.68).
     Caffe,
-    /// (x − 127) / 128, bicubic.
+    /// (x − 127) / 128, bicubic, of a picture that is 32 pixels larger than the crop.
     EfficientNetLite,
     /// x/255.
     Unit,
@@ -100,9 +100,12 @@ pub struct Preprocess {
 
 impl Preprocess {
     /// A preset for a network that sees `height` × `width` pixels: the picture is resized to cover 256/224 of
-    /// that, and the centre taken.
+    /// that, and the centre taken. EfficientNet-Lite's authors add 32 pixels instead, whatever the size.
     pub fn preset(preset: Preset, height: usize, width: usize) -> Preprocess {
-        let margin = |length: usize| (length as f64 * 256.0 / 224.0).round() as u32;
+        let margin = |length: usize| match preset {
+            Preset::EfficientNetLite => u32::try_from(length).unwrap_or(u32::MAX).saturating_add(32),
+            _ => (length as f64 * 256.0 / 224.0).round() as u32,
+        };
         let fit = if height == width {
             Fit::ShortSide { side: margin(height) }
         } else {
@@ -376,6 +379,11 @@ macro_rules! names {
     ($type:ident, $what:literal, $($variant:ident = $name:literal),+) => {
         impl $type {
             const NAMES: &[($type, &'static str)] = &[$(($type::$variant, $name)),+];
+
+            /// Every name that can be given.
+            pub fn names() -> impl Iterator<Item = &'static str> {
+                $type::NAMES.iter().map(|&(_, name)| name)
+            }
         }
         impl fmt::Display for $type {
             fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
@@ -387,7 +395,7 @@ macro_rules! names {
             fn from_str(text: &str) -> Result<$type, UnknownName> {
                 let known = $type::NAMES.iter().find(|(_, name)| name.eq_ignore_ascii_case(text));
                 known.map(|&(value, _)| value).ok_or_else(|| {
-                    UnknownName::new($what, text, $type::NAMES.iter().map(|&(_, name)| name))
+                    UnknownName::new($what, text, $type::names())
                 })
             }
         }
@@ -450,6 +458,18 @@ mod tests {
         assert_eq!("TorchVision".parse(), Ok(Preset::Torchvision));
         let error = "imagenet".parse::<Preset>().unwrap_err().to_string();
         assert_eq!(error, "unknown preset \"imagenet\"\nhint: one of torchvision, tf, caffe, efficientnet-lite, unit");
+    }
+
+    /// The family's inputs, and what its authors resize to before the crop.
+    #[test]
+    fn efficientnet_lite_is_cut_out_of_32_pixels_more() {
+        for (size, side) in [(224, 256), (240, 272), (260, 292)] {
+            let preset = Preprocess::preset(Preset::EfficientNetLite, size, size);
+            assert_eq!((preset.fit, preset.size), (Fit::ShortSide { side }, (size, size)));
+        }
+        let oblong = Preprocess::preset(Preset::EfficientNetLite, 100, 200);
+        assert_eq!(oblong.fit, Fit::Cover { height: 132, width: 232 });
+        assert_eq!(Preprocess::preset(Preset::Tf, 240, 240).fit, Fit::ShortSide { side: 274 });
     }
 
     #[test]

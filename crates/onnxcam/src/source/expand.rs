@@ -1,5 +1,6 @@
 //! From what a user names to files.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -7,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Source, glob};
 use crate::classifier::Drawing;
+use crate::picture::{Find, SNIFFED};
 
 /// Files to explain, in the order in which they were named.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,7 +24,7 @@ pub struct Expanded {
 #[non_exhaustive]
 pub enum ExpandError {
     /// A folder without pictures.
-    #[error("there is no picture in folder {}{}", path.display(), if *below { "\nhint: there are folders in it; --recursive looks into them" } else { "\nhint: JPEG and PNG files are taken, hidden ones are not" })]
+    #[error("there is no picture in folder {}{}", path.display(), if *below { "\nhint: there are folders in it; --recursive looks into them" } else { "\nhint: JPEG, PNG, WebP, GIF, BMP and TIFF files are taken, hidden ones are not" })]
     NoPicture {
         /// The folder.
         path: PathBuf,
@@ -104,11 +106,11 @@ impl Expanded {
         let mut found = Found::default();
         found.walk(folder, recursive)?;
         let (pictures, drawings): (Vec<_>, Vec<_>) = found.pictures.into_iter().partition(|p| !Drawing::is_one(p));
-        for (count, what) in [(found.others, "no JPEG or PNG"), (drawings.len(), "made by onnxcam")] {
-            if count > 0 {
-                let files = if count == 1 { "1 file is".to_owned() } else { format!("{count} files are") };
-                self.notes.push(format!("{}: {files} left out: {what}", folder.display()));
-            }
+        let unread = found.unread.iter().map(|(format, count)| (*count, format!("{format}, which is not read")));
+        let others = [(found.others, "no picture".to_owned()), (drawings.len(), "made by onnxcam".to_owned())];
+        for (count, what) in others.into_iter().chain(unread).filter(|(count, _)| *count > 0) {
+            let files = if count == 1 { "1 file is".to_owned() } else { format!("{count} files are") };
+            self.notes.push(format!("{}: {files} left out: {what}", folder.display()));
         }
         if pictures.is_empty() {
             return Err(ExpandError::NoPicture { path: folder.to_owned(), below: found.folders && !recursive });
@@ -124,6 +126,8 @@ struct Found {
     pictures: Vec<PathBuf>,
     /// How many files are no pictures.
     others: usize,
+    /// How many pictures are of which format that is not read.
+    unread: BTreeMap<&'static str, usize>,
     /// Whether there are folders in it.
     folders: bool,
 }
@@ -139,10 +143,12 @@ impl Found {
                 if recursive && !path.is_symlink() {
                     self.walk(&path, recursive)?;
                 }
-            } else if is_picture(&path) {
-                self.pictures.push(path);
             } else {
-                self.others += 1;
+                match look(&path) {
+                    Find::Picture => self.pictures.push(path),
+                    Find::Unread(format) => *self.unread.entry(format).or_default() += 1,
+                    Find::Other => self.others += 1,
+                }
             }
         }
         Ok(())
@@ -156,15 +162,14 @@ pub(super) fn children(folder: &Path) -> io::Result<Vec<OsString>> {
     Ok(names)
 }
 
-/// Whether a file begins like a picture that can be read, or is called like one: a damaged picture is to be reported.
-fn is_picture(path: &Path) -> bool {
-    let suffix = path.extension().map(|s| s.to_string_lossy().to_ascii_lowercase());
-    if suffix.is_some_and(|s| ["jpg", "jpeg", "jpe", "jfif", "png"].contains(&s.as_str())) {
-        return true;
-    }
-    let mut first = Vec::new();
-    let read = path.is_file() && File::open(path).is_ok_and(|file| file.take(8).read_to_end(&mut first).is_ok());
-    read && (first.starts_with(b"\xFF\xD8\xFF") || first.starts_with(b"\x89PNG\r\n\x1A\n"))
+/// What a file is, by its name or else its content: a damaged picture is to be reported, not left out.
+fn look(path: &Path) -> Find {
+    Find::by_name(path).unwrap_or_else(|| {
+        let mut first = Vec::new();
+        let mut open = || File::open(path).is_ok_and(|file| file.take(SNIFFED as u64).read_to_end(&mut first).is_ok());
+        // To open a pipe is to wait.
+        if path.is_file() && open() { Find::by_content(&first) } else { Find::Other }
+    })
 }
 
 #[cfg(test)]
@@ -198,6 +203,39 @@ mod tests {
         assert_eq!(expanded(&folder, "", true).unwrap(), ["a.png", "b.jpg", "c", "deep/d.png"]);
         let notes = expand(&[folder.path().to_owned()], false).unwrap().notes;
         assert!(notes[0].contains("1 file is left out"), "{notes:?}");
+    }
+
+    #[test]
+    fn every_kind_is_taken_and_what_is_left_out_is_said() {
+        let folder = folder(&[]);
+        let files: &[(&str, &[u8])] = &[
+            ("a.webp", b"damaged"),
+            ("b", b"RIFF\x1a\0\0\0WEBPVP8L"),
+            ("c.dat", b"GIF89a"),
+            ("d", b"BM"),
+            ("e", b"II*\0"),
+            ("f.TIFF", b""),
+            ("photo.heic", b"\0\0\0\x18ftypheic"),
+            ("photo", b"\0\0\0\x18ftypavif"),
+            ("photo.DNG", b"II*\0"),
+            ("film.mp4", b"\0\0\0\x18ftypisom"),
+            ("page.svg", b"<svg>"),
+            ("empty", b""),
+            (".DS_Store", b"\0\0\0\x01Bud1"),
+        ];
+        for (name, content) in files {
+            fs::write(folder.path().join(name), content).unwrap();
+        }
+        assert_eq!(expanded(&folder, "", false).unwrap(), ["a.webp", "b", "c.dat", "d", "e", "f.TIFF"]);
+        let notes = expand(&[folder.path().to_owned()], false).unwrap().notes;
+        let said = |what: &str| notes.iter().any(|note| note.ends_with(what));
+        assert!(said("3 files are left out: no picture"), "{notes:?}");
+        for format in ["a HEIC file", "an AVIF file", "a camera raw file"] {
+            assert!(said(&format!("1 file is left out: {format}, which is not read")), "{notes:?}");
+        }
+        // What is named is not left out.
+        assert_eq!(expanded(&folder, "photo.heic", false).unwrap(), ["photo.heic"]);
+        assert_eq!(expanded(&folder, ".DS_Store", false).unwrap(), [".DS_Store"]);
     }
 
     #[test]

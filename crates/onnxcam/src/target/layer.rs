@@ -39,6 +39,10 @@ pub enum LayerError {
     )]
     NoneFound,
     #[error(
+        "the feature maps have {} axes behind their channels, the last are \"{layer}\" {shape}\nhint: only networks of pictures, [N, channels, height, width], are explained", .spatial
+    )]
+    NotPictures { layer: String, shape: String, spatial: usize },
+    #[error(
         "the last feature map, \"{layer}\" {shape}, is turned into tokens that are mixed with each other ({node}): a picture of it would not show what decides\nhint: transformers and their like are not supported yet; --layer takes this or another feature map all the same"
     )]
     Tokens { layer: String, shape: String, node: String },
@@ -73,6 +77,7 @@ pub fn candidates(graph: &Graph, head: &Head) -> Vec<Candidate> {
 pub fn automatic_layer(graph: &Graph, head: &Head) -> Result<Layer, LayerError> {
     let channels_first = channels_first(graph);
     let mut cuts = cuts(graph, head);
+    let other = cuts.iter().rev().find_map(|t| Some((*t, spatial_axes_but_two(graph, *t)?)));
     while let Some(t) = cuts.pop() {
         let op = graph.producer(t).map_or("", |n| &*n.op);
         let pooled = op.contains("Pool") || op.starts_with("Reduce");
@@ -89,7 +94,14 @@ pub fn automatic_layer(graph: &Graph, head: &Head) -> Result<Layer, LayerError> 
             }),
         };
     }
-    Err(LayerError::NoneFound)
+    Err(match other {
+        Some((t, spatial)) => LayerError::NotPictures {
+            layer: printable(&graph.tensor(t).name),
+            shape: show_shape(graph.shape(t).unwrap_or_default()),
+            spatial,
+        },
+        None => LayerError::NoneFound,
+    })
 }
 
 /// The layer that a name stands for: a tensor, a node, or a module path; or the only one with that ending.
@@ -205,6 +217,13 @@ fn nearest(graph: &Graph, modules: &BTreeSet<String>, query: &str) -> Vec<String
     scored.into_iter().take(5).map(|(_, name)| printable(&name)).collect()
 }
 
+/// How many spatial axes a convolution's output has, where they are not two: of a series, or of a volume.
+fn spatial_axes_but_two(graph: &Graph, t: Tensor) -> Option<usize> {
+    let convolved = graph.producer(t).filter(|n| matches!(&*n.op, "Conv" | "ConvTranspose") && n.carried.is_none());
+    let spatial = convolved.and(graph.shape(t))?.len().checked_sub(2)?;
+    (spatial != 2).then_some(spatial)
+}
+
 fn is_feature_map(graph: &Graph, t: Tensor) -> bool {
     let info = graph.tensor(t);
     info.dtype.is_some_and(|d| d.is_float()) && info.shape.as_ref().is_some_and(|s| s.len() == 4)
@@ -301,7 +320,8 @@ const CURVED: &[&str] = &[
 ];
 
 /// Operators that are linear in each input, but bend where two of them depend on the layer.
-const PRODUCTS: &[&str] = &["Mul", "Div", "MatMul", "Gemm", "Conv", "ConvTranspose", "BatchNormalization"];
+const PRODUCTS: &[&str] =
+    &["Mul", "Div", "MatMul", "Gemm", "Conv", "ConvTranspose", "BatchNormalization", "ScatterElements"];
 
 /// The first node between a layer and the scores that is not piecewise linear in the layer, if there is one.
 pub fn first_curved<'g>(graph: &'g Graph, head: &Head, layer: Tensor) -> Option<&'g Node> {
@@ -392,6 +412,8 @@ mod tests {
             "Expand",
             "Gather",
             "GatherElements",
+            "TopK",
+            "CumSum",
             "Tile",
             "DepthToSpace",
             "ReduceMean",

@@ -192,7 +192,7 @@ fn an_old_one_in_a_python_environment() {
     let capi = capi_below(root.path());
     let error = choose(Choice::Ort, &search).expect_err("nothing there");
     assert!(matches!(&error, EngineError::Library { path, fault: LibraryFault::OldPackage } if *path == capi));
-    assert!(error.to_string().contains("pip install --upgrade"), "{error}");
+    assert!(error.to_string().contains("onnxcam engine install"), "{error}");
 
     let path = capi.join(library_name("1.11.1"));
     fake_onnx_runtime("1.11.1", &path);
@@ -208,7 +208,7 @@ fn an_old_one_in_a_python_environment() {
 #[test]
 fn nowhere_to_look() {
     let error = choose(Choice::Ort, &Search::default()).expect_err("nowhere").to_string();
-    assert!(error.contains("pip install onnxruntime") && error.contains("ORT_DYLIB_PATH"), "{error}");
+    assert!(error.contains("onnxcam engine install") && error.contains("ORT_DYLIB_PATH"), "{error}");
     let chosen = choose(Choice::Auto, &Search::default()).expect("auto always finds one");
     assert_eq!(chosen.engine.name(), "rten");
     assert!(chosen.why.is_some_and(|why| why.contains("not found") && !why.contains('\n')));

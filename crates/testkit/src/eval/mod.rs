@@ -2,6 +2,7 @@
 
 mod elementwise;
 mod index;
+mod indexing;
 mod layout;
 mod linear;
 mod normalise;
@@ -22,6 +23,7 @@ type Definition = fn(&Operands) -> Result<Vec<Value>, String>;
 /// The families, as in `onnx_graph::ops`.
 const FAMILIES: &[&[(&str, Definition)]] = &[
     elementwise::OPERATORS,
+    indexing::OPERATORS,
     layout::OPERATORS,
     linear::OPERATORS,
     normalise::OPERATORS,

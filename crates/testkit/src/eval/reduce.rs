@@ -1,5 +1,7 @@
 //! Reductions.
 
+use std::cmp::Ordering;
+
 use super::index::{axis, each, table};
 use super::{Definition, Operands, Value, one, reshaped};
 
@@ -10,6 +12,7 @@ pub(super) const OPERATORS: &[(&str, Definition)] = &[
     ("ReduceMin", |o| reduce(o, |v| v.iter().copied().fold(f64::INFINITY, f64::min))),
     ("ReduceProd", |o| reduce(o, |v| v.iter().product())),
     ("ArgMax", argmax),
+    ("CumSum", cumulated),
 ];
 
 fn reduce(o: &Operands, f: impl Fn(&[f64]) -> f64) -> Result<Vec<Value>, String> {
@@ -29,6 +32,26 @@ fn argmax(o: &Operands) -> Result<Vec<Value>, String> {
         }
         best as f64
     })
+}
+
+/// The sum of the elements at the place and before it (behind it where `reverse`), without the place's own where
+/// `exclusive`.
+fn cumulated(o: &Operands) -> Result<Vec<Value>, String> {
+    let (x, along) = (o.input(0)?, o.axis(0)?);
+    let (exclusive, reverse) = (o.attributes().flag("exclusive"), o.attributes().flag("reverse"));
+    one(table(x.shape(), |i| {
+        let counts = |place: &usize| match (*place).cmp(&i[along]) {
+            Ordering::Equal => !exclusive,
+            Ordering::Less => !reverse,
+            Ordering::Greater => reverse,
+        };
+        let element = |place: usize| {
+            let mut from = i.to_vec();
+            from[along] = place;
+            x[from.as_slice()]
+        };
+        (0..x.shape()[along]).filter(counts).map(element).sum()
+    }))
 }
 
 /// `f` of all elements that differ in their place along `axes` only.

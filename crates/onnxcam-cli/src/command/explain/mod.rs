@@ -19,7 +19,8 @@ use onnxcam::source::{Source, expand};
 use self::preprocess::PreprocessOptions;
 use self::report::Report;
 use crate::interrupt;
-use crate::options::{CacheOptions, EngineOptions, ModelOptions, note};
+use crate::options::{CacheOptions, EngineOptions, ModelOptions};
+use crate::out::{self, note};
 
 /// Show why a classifier said what it said of pictures
 ///
@@ -29,7 +30,7 @@ use crate::options::{CacheOptions, EngineOptions, ModelOptions, note};
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub struct Arguments {
-    /// JPEG and PNG files, folders, patterns such as "*.jpg", or float32 .npy files in the network's own layout
+    /// JPEG, PNG, WebP, GIF, BMP and TIFF files, folders, patterns such as "*.jpg", or float32 .npy files in the network's own layout
     #[arg(required = true, value_name = "IMAGE")]
     images: Vec<PathBuf>,
     /// The class to explain: a number, a name, or top3; several with commas between [default: the predicted one]
@@ -99,7 +100,8 @@ Examples:
   onnxcam explain photo.jpg --class tabby -o tabby.png
   onnxcam explain photo.jpg --class top3 --method grad-cam,grad-cam++ --save panel
   onnxcam explain photos --recursive -o maps --save overlay,map --json > results.jsonl
-  onnxcam explain photo.jpg --model resnet50.onnx --layer layer4";
+  onnxcam explain photo.jpg --model resnet50.onnx --layer layer4
+  onnxcam explain photo.jpg --model efficientnet-lite2";
 
 /// Images to run at once where there are several.
 const BATCH: usize = 8;
@@ -107,7 +109,7 @@ const BATCH: usize = 8;
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     interrupt::install().context("cannot prepare for an interrupt")?;
     let expanded = expand(&arguments.images, arguments.recursive)?;
-    expanded.notes.iter().for_each(|text| note(text));
+    expanded.notes.iter().for_each(note);
     let sources = expanded.sources;
     let images: usize = sources.iter().map(|s| s.rows().unwrap_or(1)).sum();
 
@@ -192,7 +194,7 @@ fn plan_outputs(
     for (i, source) in sources.iter().enumerate() {
         if let Some(lost) = results.save.iter().find(|kind| !outputs.kinds(i).contains(kind)) {
             let path = source.path().display();
-            note(&format!("{path} holds no picture to draw on: heatmaps are written where {lost} was asked for"));
+            note(format_args!("{path} holds no picture to draw on: heatmaps are written where {lost} was asked for"));
         }
     }
     Ok(outputs)
@@ -232,7 +234,7 @@ fn explain(
     })?;
     report.finish();
     if failed > 0 && images > 1 {
-        eprintln!("error: {failed} of {images} images could not be explained");
+        out::aside(format_args!("error: {failed} of {images} images could not be explained"));
     }
     Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -1,7 +1,7 @@
 //! What `onnxcam explain` says: results on standard output, progress and notes on standard error.
 
 use std::collections::HashSet;
-use std::io::{IsTerminal, Write, stderr, stdout};
+use std::io::{IsTerminal, stderr};
 use std::path::{Path, PathBuf};
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -9,6 +9,8 @@ use onnxcam::classifier::{Explanation, Map, PictureExplainer, Seen};
 use onnxcam::output::Files;
 use onnxcam::printable;
 use serde_json::{Value, json};
+
+use crate::out;
 
 /// How many classes are listed.
 const TOP: usize = 5;
@@ -28,7 +30,7 @@ impl Report {
     /// Of so many images; a bar shows progress where there are several and a person is watching.
     pub fn new(explainer: &PictureExplainer, images: usize, json: bool) -> Report {
         let subject = explainer.subject();
-        let bar = match images > 1 && stderr().is_terminal() {
+        let bar = match images > 1 && stderr().is_terminal() && !out::is_quiet() {
             true => ProgressBar::new(images as u64).with_style(style()),
             false => ProgressBar::hidden(),
         };
@@ -44,7 +46,7 @@ impl Report {
     /// Something that holds for the whole run; said once.
     pub fn note(&mut self, text: &str) {
         if self.said.insert(text.to_owned()) {
-            self.aside(&format!("note: {text}"));
+            self.say(&format!("note: {text}"));
         }
     }
 
@@ -90,7 +92,7 @@ impl Report {
     /// What has to be said of an image; of what holds for many, only the first says it.
     fn notes(&mut self, name: &str, seen: &Seen) {
         let of_picture = seen.picture.iter().flat_map(|p| p.notes());
-        of_picture.for_each(|text| self.aside(&format!("note: {name}: {text}")));
+        of_picture.for_each(|text| self.say(&format!("note: {name}: {text}")));
         let of_picture: Vec<&String> = seen.picture.iter().flat_map(|p| p.notes()).collect();
         for explanation in &seen.explanations {
             for text in explanation.notes().iter().filter(|text| !of_picture.contains(text)) {
@@ -103,7 +105,7 @@ impl Report {
                     self.note(&format!("{method}: {text}"));
                 }
                 if let Some(text) = flat {
-                    self.aside(&format!("note: {name}: {method}, class {}: {text}", explanation.class()));
+                    self.say(&format!("note: {name}: {method}, class {}: {text}", explanation.class()));
                 }
             }
         }
@@ -142,16 +144,19 @@ impl Report {
     /// A result, whole: where nobody reads it, the error says so.
     fn result(&self, text: &str) -> std::io::Result<()> {
         self.bar.inc(1);
-        self.bar.suspend(|| {
-            let mut out = stdout().lock();
-            out.write_all(text.as_bytes())?;
-            out.flush()
-        })
+        self.bar.suspend(|| out::all(text.as_bytes()))
+    }
+
+    /// Something beside the results that a quiet run leaves out.
+    fn say(&self, text: &str) {
+        if !out::is_quiet() {
+            self.aside(text);
+        }
     }
 
     /// Something beside the results.
     fn aside(&self, text: &str) {
-        self.bar.suspend(|| eprintln!("{text}"));
+        self.bar.suspend(|| out::aside(text));
     }
 }
 

@@ -57,6 +57,10 @@ pub const OUTPUT: &str = "logits";
 impl EfficientNetLite {
     /// The smallest, trained at 224×224.
     pub const LITE0: Self = Self { width: 1.0, depth: 1.0, size: 224, classes: 1000 };
+    /// Deeper, trained at 240×240.
+    pub const LITE1: Self = Self { width: 1.0, depth: 1.1, size: 240, classes: 1000 };
+    /// Deeper and wider, trained at 260×260.
+    pub const LITE2: Self = Self { width: 1.1, depth: 1.2, size: 260, classes: 1000 };
 
     /// The network, layer by layer.
     pub fn network(&self) -> Network {
@@ -78,6 +82,13 @@ impl EfficientNetLite {
         net.linear("fc", &pooled, [HEAD, self.classes], OUTPUT);
         net.output(OUTPUT, self.classes);
         net
+    }
+
+    /// How many trained parameters it has.
+    pub fn parameters(&self) -> usize {
+        let network = self.network();
+        let trained = network.weights().iter().filter(|w| !w.name.contains("running"));
+        trained.map(|w| w.shape.iter().product::<usize>()).sum()
     }
 
     /// Each block's stage, stride and output channels.
@@ -151,15 +162,24 @@ mod tests {
     /// convolutions, as many batch normalizations and one linear layer.
     #[test]
     fn lite0_has_the_published_size() {
+        assert_eq!(EfficientNetLite::LITE0.parameters(), 4_652_008);
         let net = EfficientNetLite::LITE0.network();
-        let trained = net.weights().iter().filter(|w| !w.name.contains("running"));
-        assert_eq!(trained.map(|w| w.shape.iter().product::<usize>()).sum::<usize>(), 4_652_008);
-
         let model = net.skeleton("lite0", &[]);
         let nodes = model.graph.unwrap().node;
         let count = |operator| nodes.iter().filter(|n| n.op_type() == operator).count();
         assert_eq!((count("Conv"), count("BatchNormalization"), count("Gemm")), (49, 49, 1));
         assert_eq!((count("Clip"), count("Add")), (33, 9));
+    }
+
+    /// Parameters, blocks and convolutions as the package's PyTorch networks have them.
+    #[test]
+    fn lite1_and_lite2_have_the_size_of_their_reference() {
+        for (lite, parameters) in [(EfficientNetLite::LITE1, 5_416_680), (EfficientNetLite::LITE2, 6_092_072)] {
+            assert_eq!(lite.parameters(), parameters);
+            let nodes = lite.network().skeleton("lite", &[]).graph.unwrap().node;
+            assert_eq!(nodes.iter().filter(|n| n.op_type() == "Conv").count(), 64);
+            assert_eq!(lite.blocks().count(), 21);
+        }
     }
 
     /// Channels and blocks of the larger members, as their published tables have them.

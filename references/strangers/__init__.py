@@ -1,0 +1,1 @@
+"""Parts of third_party.py: files that strangers made."""
