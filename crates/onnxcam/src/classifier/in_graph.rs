@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use onnx_graph::{Constant, DataType, Graph, Node, Tensor};
+use onnx_graph::{Constant, DataType, Dim, Graph, Node, Tensor};
 
 use crate::picture::Layout;
 
@@ -141,11 +141,29 @@ impl Chain<'_> {
                 Some(())
             }
             "Slice" => self.reverse(node),
+            "Reshape" => self.fold_columns(x, node.outputs[0]?),
             "MatMul" => self.resize(*operands.first()?, *operands.get(1)?, x),
             "Add" | "Sub" | "Mul" | "Div" => self.arithmetic(node, *operands.first()?, *operands.get(1)?, x),
             "BatchNormalization" => self.batch_normalization(node, &operands),
             _ => None,
         }
+    }
+
+    /// Rows of columns and channels in one, as rows are resized where channels stand behind; and back.
+    fn fold_columns(&mut self, x: Tensor, y: Tensor) -> Option<()> {
+        let channels = Dim::from(self.scale.len());
+        match (self.graph.shape(x)?, self.graph.shape(y)?, self.axis) {
+            (&[n, rows, columns, c], &[m, r, both], 3) if (n, rows) == (m, r) && columns.mul(c) == Some(both) => {
+                self.axis = 2;
+            }
+            (&[n, rows, both], &[m, r, columns, c], 2)
+                if (n, rows, channels) == (m, r, c) && columns.mul(c) == Some(both) =>
+            {
+                self.axis = 3;
+            }
+            _ => return None,
+        }
+        Some(())
     }
 
     /// All channels, last to first.
