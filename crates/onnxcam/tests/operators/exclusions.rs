@@ -54,15 +54,13 @@ pub static EXCLUSIONS: &[Exclusion] = &[
         "its output 1 is read",
         "statistics of the batch, outputs 1 and 2, for training",
     ),
-    import("dropout_default_mask*", "its output 1 is read", "the mask, output 1; output 0 is tried"),
-    import("layer_normalization_*", "its output 1 is read", "mean and deviation, outputs 1 and 2; output 0 is tried"),
     evaluator("batchnorm_*_training_mode", "output 0 at", TRAINING),
     evaluator("resize_downsample_scales_{linear,cubic}_align_corners", "output 0 at", ALIGN_CORNERS),
     evaluator("reduce_max_empty_set_bool", "holds -inf", "the largest of no booleans is false, of no numbers −∞"),
     rten("batchnorm_*_training_mode", "output 0 at", TRAINING),
     rten("resize_downsample_scales_{linear,cubic}_align_corners", "output 0 at", ALIGN_CORNERS),
     rten(
-        "{cast_FLOAT_to_BFLOAT16,castlike_FLOAT_to_BFLOAT16,range_bfloat16_*}",
+        "{cast_FLOAT_to_BFLOAT16,castlike_FLOAT_to_BFLOAT16,range_bfloat16_*,celu_bfloat16,onehot_with_bfloat16_values}",
         "unsupported data type BFLOAT16",
         "it has no bfloat16",
     ),
@@ -74,12 +72,23 @@ pub static EXCLUSIONS: &[Exclusion] = &[
     ort("top_k_uint64", "Could not find an implementation", "it has none for uint64"),
     ort("*_uint64", "u64, which onnxcam does not handle", "inputs and outputs of uint64 do not cross our border to it"),
     ort(
-        "{cast_*BFLOAT16*,castlike_*BFLOAT16*,range_bfloat16_*}",
+        "{cast_*BFLOAT16*,castlike_*BFLOAT16*,range_bfloat16_*,einsum_transpose_bfloat16}",
         "bf16",
         "inputs and outputs of bfloat16 do not cross our border to it",
     ),
+    ort(
+        "{celu_bfloat16,einsum_batch_matmul_bfloat16,einsum_sum_bfloat16,onehot_with_bfloat16_values}",
+        "Could not find an implementation",
+        "it has none for bfloat16",
+    ),
     ort("{min,max}_{int16,uint16}", "Could not find an implementation", "it has none for 16-bit integers"),
     ort("reduce_max_empty_set_bool", "not defined for empty set", "it refuses the largest of no booleans"),
+    vjp(
+        "l2normalization_axis_0",
+        "gradient of input 0",
+        "a vector of zeros is sent to zeros, all around it to length 1",
+    ),
+    vjp("sign", "gradient of input 0", "it jumps at 0, where the case is; zero elsewhere"),
 ];
 
 const TRAINING: &str = "the batch's own statistics, for training; we take the trained ones, and say so";
@@ -99,6 +108,10 @@ const fn rten(cases: &'static str, says: &'static str, reason: &'static str) -> 
 
 const fn ort(cases: &'static str, says: &'static str, reason: &'static str) -> Exclusion {
     Exclusion { at: At::Ort, cases, says, reason }
+}
+
+const fn vjp(cases: &'static str, says: &'static str, reason: &'static str) -> Exclusion {
+    Exclusion { at: At::Vjp, cases, says, reason }
 }
 
 /// The exclusion of a case, if there is one.

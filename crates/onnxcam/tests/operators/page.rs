@@ -16,6 +16,7 @@ use crate::{OPERATORS, Tried};
 pub const WITHOUT_A_CASE: &[(&str, &str)] = &[
     ("Affine", EXPERIMENTAL),
     ("Crop", EXPERIMENTAL),
+    ("GlobalLpPool", "`crates/testkit/tests/formulas.rs`"),
     ("ImageScaler", EXPERIMENTAL),
     ("ParametricSoftplus", EXPERIMENTAL),
     ("Scale", EXPERIMENTAL),
