@@ -8,7 +8,7 @@ use onnxcam::picture::{ChannelOrder, Filter, Fit, Layout, Preset};
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Preprocessing")]
 pub struct PreprocessOptions {
-    /// torchvision, tf, caffe, efficientnet-lite or unit [default: as the model's metadata says, else torchvision]
+    /// torchvision, tf, caffe, efficientnet-lite or unit [default: as the model says, else torchvision]
     #[arg(long, value_name = "NAME")]
     preset: Option<Preset>,
     /// crop: resize the shorter side and take the centre; stretch: the whole picture, proportions lost
