@@ -76,7 +76,7 @@ def build(member, seed=0):
         model = timm.create_model(member.model, pretrained=False)
         size = timm_size(model.pretrained_cfg)
         last = model.get_classifier()
-        last = last[-1] if isinstance(last, (tuple, list)) else last
+        last = [layer for layer in last.modules() if isinstance(layer, (nn.Linear, nn.Conv2d))][-1]
     enliven(model)
     network = Network(member.name, model, lambda x: x, model, None, input_size=size)
     warm_up(network, dtype=torch.float32, last=last)

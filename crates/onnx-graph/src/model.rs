@@ -192,6 +192,11 @@ impl Model {
         external::write_whole(path, |file| file.write_all(&proto.encode_to_vec())).map_err(failed)
     }
 
+    /// How many bytes [`to_bytes`](Model::to_bytes) has.
+    pub fn byte_count(&self) -> usize {
+        self.proto.encoded_len()
+    }
+
     /// The model as bytes.
     pub fn to_bytes(&self) -> Bytes {
         self.proto.encode_to_vec().into()

@@ -4,6 +4,8 @@
 
 #[path = "support/both.rs"]
 mod both;
+#[path = "engines/large.rs"]
+mod large;
 #[path = "engines/libraries.rs"]
 mod libraries;
 #[path = "engines/nets.rs"]

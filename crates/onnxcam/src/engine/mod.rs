@@ -49,6 +49,11 @@ pub trait Engine: Send + Sync + fmt::Debug {
         &[]
     }
 
+    /// How many bytes a model in memory may have. A larger one is loaded from a file.
+    fn largest_in_memory(&self) -> usize {
+        usize::MAX
+    }
+
     /// Makes a model ready to run on `threads` threads, [`default_threads`] of them where `None`, with every
     /// optimisation on. Errors name the file, and the node where the engine does.
     fn load(&self, model: Source<'_>, threads: Option<usize>) -> Result<Box<dyn Session>, EngineError>;

@@ -77,6 +77,11 @@ impl Engine for Ort {
         Some(&self.library.path)
     }
 
+    /// One protobuf message; the weights of a file may lie beside it.
+    fn largest_in_memory(&self) -> usize {
+        i32::MAX as usize
+    }
+
     fn load(&self, model: Source<'_>, threads: Option<usize>) -> Result<Box<dyn Session>, EngineError> {
         let name = model.in_words();
         let fault = |reason: String| EngineError::Load {

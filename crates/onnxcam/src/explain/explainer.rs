@@ -5,6 +5,8 @@ use std::sync::Arc;
 use ndarray::{Array1, Array2, ArrayD, Axis, Ix2, Ix3};
 use onnx_graph::{EmitError, Model, ModelError, SpellError, Spelling, Tensor, spell};
 
+use tempfile::TempDir;
+
 use super::legal::legal;
 use super::plan::Plan;
 use crate::engine::{Engine, EngineError, Session, Source, Value};
@@ -21,6 +23,8 @@ pub enum RunError {
     Spell(#[from] SpellError),
     #[error(transparent)]
     Model(#[from] ModelError),
+    #[error("a model of {size} bytes needs a temporary file, and none could be made: {error}")]
+    TemporaryFile { size: usize, error: std::io::Error },
     #[error("the input is {found:?}, the network takes {expected:?} (N pictures first)")]
     InputShape { found: Vec<usize>, expected: Vec<i64> },
     #[error("class {class} was asked for, the network has {classes}, counted from 0")]
@@ -49,6 +53,8 @@ pub struct Explained {
 #[derive(Debug)]
 pub struct Explainer {
     session: Box<dyn Session>,
+    /// Holds the model where the engine had it from a file, which it may have mapped: dropped after the session.
+    _folder: Option<TempDir>,
     batch: usize,
     input: String,
     /// Its other input: the classes asked for.
@@ -62,6 +68,23 @@ pub struct Explainer {
     weights: bool,
     /// Notes of every map, and the one of those pictures whose caveat is negative.
     notes: Vec<(Vec<String>, Option<&'static str>)>,
+}
+
+/// Loads a model from memory, or where it is too large for that, from a temporary folder, its weights beside it.
+fn load(
+    engine: &dyn Engine,
+    model: &Model,
+    threads: Option<usize>,
+) -> Result<(Box<dyn Session>, Option<TempDir>), RunError> {
+    let size = model.byte_count();
+    if size <= engine.largest_in_memory() {
+        return Ok((engine.load(Source::Bytes(model.to_bytes()), threads)?, None));
+    }
+    let folder = tempfile::Builder::new().prefix("onnxcam-").tempdir();
+    let folder = folder.map_err(|error| RunError::TemporaryFile { size, error })?;
+    let path = folder.path().join("explained.onnx");
+    model.save(&path)?;
+    Ok((engine.load(Source::File(&path), threads)?, Some(folder)))
 }
 
 impl Explainer {
@@ -101,10 +124,11 @@ impl Explainer {
         let proto = spell(&graph, &Spelling::for_graph(&graph, batch))?;
         let outputs = proto.graph.iter().flat_map(|g| &g.output).filter_map(|o| o.name.clone()).collect();
         let model = Model::from_proto(proto, std::path::Path::new("explained"))?;
-        let session = engine.load(Source::Bytes(model.to_bytes()), threads)?;
+        let (session, folder) = load(&**engine, &model, threads)?;
         let shape = plan.graph.shape(plan.input).unwrap_or_default();
         Ok(Explainer {
             session,
+            _folder: folder,
             batch,
             input: plan.graph.tensor(plan.input).name.to_string(),
             target: plan.graph.tensor(plan.target).name.to_string(),
