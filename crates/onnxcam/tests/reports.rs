@@ -299,6 +299,7 @@ fn composite_operators() {
         net(17, "LayerNormalization", &[("scale", 6), ("bias", 6)], none),
         net(17, "LayerNormalization", &[("scale", 6)], from_axis),
         net(17, "InstanceNormalization", &[("scale", 6), ("bias", 6)], none),
+        net(18, "GroupNormalization", &[("scale", 3), ("bias", 3)], groups),
         net(21, "GroupNormalization", &[("scale", 6), ("bias", 6)], groups),
         net(20, "Gelu", &[], none),
         net(20, "Gelu", &[], tanh),

@@ -44,13 +44,21 @@ fn moments(e: &Emit, x: Tensor, axes: &[i64], epsilon: f32) -> Moments {
 impl Moments {
     /// (x − mean) / √(var + ε) in x's type.
     fn normalised(&self, e: &Emit, x: Tensor) -> Tensor {
-        let (y, dtype) = (e.div(self.centred, self.deviation), e.float_type(x));
-        if e.float_type(y) == dtype { y } else { e.cast(y, dtype) }
+        as_float_of(e, e.div(self.centred, self.deviation), x)
+    }
+
+    /// (x − mean) · (scale / √(var + ε)) in x's type, for a scale along axes that are not averaged over. The scale is not
+    /// multiplied behind the quotient, which rten takes for a LayerNormalization and then refuses.
+    fn scaled(&self, e: &Emit, x: Tensor, scale: Tensor) -> Tensor {
+        let factor = e.div(as_float_of(e, scale, self.deviation), self.deviation);
+        as_float_of(e, e.mul(self.centred, factor), x)
     }
 }
 
-fn normalised(e: &Emit, x: Tensor, axes: &[i64], epsilon: f32) -> Tensor {
-    moments(e, x, axes, epsilon).normalised(e, x)
+/// In the float type of another tensor.
+fn as_float_of(e: &Emit, x: Tensor, other: Tensor) -> Tensor {
+    let dtype = e.float_type(other);
+    if e.float_type(x) == dtype { x } else { e.cast(x, dtype) }
 }
 
 /// Over the last axes, from `axis` on; scale and bias have their shape. Mean and 1/√(var + ε) where they are read.
@@ -77,7 +85,8 @@ fn instance_normalization(n: &FileNode) -> Settled {
     let (x, rank) = (n.input(0)?, n.shape(0)?.len());
     let axes: Vec<i64> = (2..rank as i64).collect();
     let (scale, bias) = (by_channel(n, 1, rank)?, by_channel(n, 2, rank)?);
-    one(n.e.add(n.e.mul(normalised(n.e, x, &axes, n.float_or("epsilon", 1e-5)), scale), bias))
+    let moments = moments(n.e, x, &axes, n.float_or("epsilon", 1e-5));
+    one(n.e.add(moments.scaled(n.e, x, scale), bias))
 }
 
 /// Over the cells of each group of channels; scale and bias have one entry a channel, before opset 21 one a group.
@@ -88,11 +97,12 @@ fn group_normalization(n: &FileNode) -> Settled {
     let in_group = shape.get(1..).and_then(element_count).and_then(Dim::known);
     let in_group = in_group.and_then(|all| all.checked_div(groups)).ok_or("the size of its groups is not known")?;
     let flat = n.e.reshape(x, vec![shape[0], Dim::new(groups), Dim::new(in_group)]);
-    let normal = normalised(n.e, flat, &[2], n.float_or("epsilon", 1e-5));
+    let moments = moments(n.e, flat, &[2], n.float_or("epsilon", 1e-5));
     if n.opset < 21 {
-        let scaled = n.e.add(n.e.mul(normal, by_channel(n, 1, 3)?), by_channel(n, 2, 3)?);
+        let scaled = n.e.add(moments.scaled(n.e, flat, by_channel(n, 1, 3)?), by_channel(n, 2, 3)?);
         return one(n.e.reshape(scaled, shape));
     }
+    let normal = moments.normalised(n.e, flat);
     let (scale, bias) = (by_channel(n, 1, shape.len())?, by_channel(n, 2, shape.len())?);
     one(n.e.add(n.e.mul(n.e.reshape(normal, shape), scale), bias))
 }
