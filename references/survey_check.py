@@ -88,6 +88,8 @@ def export(model, x, path, exporter):
         # The newer exporter takes a batch of one for a constant.
         onnx_files.export(model, torch.cat([x, x.flip(3)]), str(path), exporter, external_data=True)
     except Exception as error:  # whatever an exporter raises is what there is to say
+        while error.__cause__:
+            error = error.__cause__
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         raise Failure("export", f"{type(error).__name__}: {lines[0] if lines else ''}"[:300]) from error
 
