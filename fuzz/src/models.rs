@@ -7,85 +7,8 @@ use prost::{Message, bytes::Bytes};
 
 use crate::random::Random;
 
-/// Operators that a node may become, beside those that the model has.
-const OPERATORS: &[&str] = &[
-    "Abs",
-    "Add",
-    "AveragePool",
-    "BatchNormalization",
-    "Cast",
-    "Clip",
-    "Concat",
-    "Constant",
-    "ConstantOfShape",
-    "Conv",
-    "ConvTranspose",
-    "CumSum",
-    "DepthToSpace",
-    "DequantizeLinear",
-    "Div",
-    "Dropout",
-    "Einsum",
-    "Elu",
-    "Equal",
-    "Erf",
-    "Expand",
-    "Flatten",
-    "Gather",
-    "GatherElements",
-    "GatherND",
-    "Gelu",
-    "Gemm",
-    "GlobalAveragePool",
-    "GlobalMaxPool",
-    "GroupNormalization",
-    "HardSwish",
-    "Identity",
-    "If",
-    "InstanceNormalization",
-    "LRN",
-    "LayerNormalization",
-    "LpNormalization",
-    "LpPool",
-    "MatMul",
-    "Max",
-    "MaxPool",
-    "Mish",
-    "Mul",
-    "PRelu",
-    "Pad",
-    "Pow",
-    "QuantizeLinear",
-    "Range",
-    "ReduceL2",
-    "ReduceLogSumExp",
-    "ReduceMax",
-    "ReduceMean",
-    "ReduceProd",
-    "ReduceSum",
-    "Relu",
-    "Reshape",
-    "Resize",
-    "ScatterElements",
-    "ScatterND",
-    "Shape",
-    "Sigmoid",
-    "Slice",
-    "Softmax",
-    "Softplus",
-    "SpaceToDepth",
-    "Split",
-    "Sqrt",
-    "Squeeze",
-    "Sub",
-    "Tile",
-    "TopK",
-    "Transpose",
-    "Trilu",
-    "Unsqueeze",
-    "Upsample",
-    "Where",
-];
+/// What a node may become beside the operators that are read.
+const CARRIED: &[&str] = &["DequantizeLinear", "If", "Loop", "QuantizeLinear"];
 
 /// Attributes that a node may get.
 const ATTRIBUTES: &[&str] = &[
@@ -193,7 +116,11 @@ fn nodes(nodes: &mut Vec<NodeProto>, names: &[String], random: &mut Random) -> O
                 nodes.insert(at + 1, copy);
             }
         }
-        2 | 3 => node.op_type = random.one_of(OPERATORS).map(|op| (*op).to_owned()),
+        2 | 3 => {
+            let known: Vec<(&str, &str)> = onnx_graph::operators().chain(CARRIED.iter().map(|op| ("", *op))).collect();
+            let (domain, op) = *random.one_of(&known)?;
+            (node.domain, node.op_type) = (Some(domain.to_owned()), Some(op.to_owned()));
+        }
         4 => node.op_type = other.op_type,
         5 => {
             if let Some(input) = random.one_of_mut(&mut node.input) {

@@ -190,3 +190,12 @@ fn einsum_that_is_none() {
         assert!(carried.reason.contains(reason), "{equation}: {}", carried.reason);
     }
 }
+
+/// A product that no memory would hold, with more behind it: an error, not a panic.
+#[test]
+fn einsum_that_is_too_large() {
+    let maker = Maker::new(12).input("x", "f32[65536]").node("Einsum", &["x", "x", "x"], &["y"]);
+    let model = maker.with("equation", "a,b,c->abc").output("y", "f32").model();
+    let error = import(&model, &ImportOptions::default()).map(|i| i.notes).unwrap_err().to_string();
+    assert!(error.contains("`Einsum` (the node that makes \"y\") is too large"), "{error}");
+}

@@ -178,20 +178,20 @@ fn multiplied(e: &Emit, a: Operand, b: Operand, needed: impl Fn(&Label) -> bool)
     let (shared, rows): (Vec<Label>, Vec<Label>) = a.labels.iter().partition(|l| b.labels.contains(l));
     let (batch, inner): (Vec<Label>, Vec<Label>) = shared.into_iter().partition(|l| needed(l));
     let columns: Vec<Label> = b.labels.iter().copied().filter(|l| !a.labels.contains(l)).collect();
-    let (a_sizes, b_sizes) = (sizes_of(e, &a, &[&batch, &rows]), sizes_of(e, &b, &[&columns]));
+    let (a_sizes, b_sizes) = (sizes_of(e, &a, &[&batch, &rows])?, sizes_of(e, &b, &[&columns])?);
     let made: Vec<Dim> = [a_sizes.clone(), b_sizes.clone()].concat();
     let labels = [batch.as_slice(), &rows, &columns].concat();
     let one = |count: usize| vec![Dim::new(1); count];
     if inner.is_empty() {
         let left = e.reshape(ordered(e, &a, &[&batch, &rows]), [a_sizes, one(columns.len())].concat());
-        let right_shape = [sizes_of(e, &b, &[&batch]), one(rows.len()), b_sizes].concat();
+        let right_shape = [sizes_of(e, &b, &[&batch])?, one(rows.len()), b_sizes].concat();
         let right = e.reshape(ordered(e, &b, &[&batch, &columns]), right_shape);
         return Ok(Operand { tensor: e.mul(left, right), labels });
     }
     let count = |dims: Vec<Dim>| element_count(&dims).ok_or_else(|| Refusal::from("the sizes overflow"));
-    let (height, width) = (count(sizes_of(e, &a, &[&rows]))?, count(b_sizes)?);
-    let depth = count(sizes_of(e, &a, &[&inner]))?;
-    let over = sizes_of(e, &a, &[&batch]);
+    let (height, width) = (count(sizes_of(e, &a, &[&rows])?)?, count(b_sizes)?);
+    let depth = count(sizes_of(e, &a, &[&inner])?)?;
+    let over = sizes_of(e, &a, &[&batch])?;
     let left = e.reshape(ordered(e, &a, &[&batch, &rows, &inner]), [over.clone(), vec![height, depth]].concat());
     let right = e.reshape(ordered(e, &b, &[&batch, &inner, &columns]), [over, vec![depth, width]].concat());
     Ok(Operand { tensor: e.reshape(e.matmul(left, right), made), labels })
@@ -203,8 +203,10 @@ fn ordered(e: &Emit, o: &Operand, order: &[&Vec<Label>]) -> Tensor {
     e.transpose(o.tensor, &perm)
 }
 
-fn sizes_of(e: &Emit, o: &Operand, order: &[&Vec<Label>]) -> Vec<Dim> {
+/// The sizes of these axes; a product before that failed has none.
+fn sizes_of(e: &Emit, o: &Operand, order: &[&Vec<Label>]) -> Result<Vec<Dim>, Refusal> {
     let shape = e.shape(o.tensor);
-    let sizes: HashMap<Label, Dim> = o.labels.iter().copied().zip(shape).collect();
-    order.iter().copied().flatten().map(|label| sizes[label]).collect()
+    let size = |label: &Label| shape.get(o.labels.iter().position(|l| l == label)?).copied();
+    let sizes: Option<Vec<Dim>> = order.iter().copied().flatten().map(size).collect();
+    sizes.ok_or_else(|| "a product in it is not possible".into())
 }

@@ -27,6 +27,9 @@ fn floor(e: &Emit, x: Tensor) -> Tensor {
 /// x where it is positive, else α (e^(x/α) − 1).
 fn celu(n: &FileNode) -> Settled {
     let alpha = n.float_or("alpha", 1.0);
+    if alpha == 0.0 {
+        return Err("its alpha is 0, by which it divides".into());
+    }
     one(exponential_below(n.e, n.input(0)?, alpha, 1.0 / f64::from(alpha)))
 }
 

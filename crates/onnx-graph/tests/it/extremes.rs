@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::net::*;
 use onnx_graph::proto::{AttributeProto, AttributeType};
-use onnx_graph::{ImportOptions, Spelling, dump, import, spell};
+use onnx_graph::{ImportOptions, Spelling, dump, import, operators, spell};
 
 const EXTREMES: [i64; 17] = [
     i64::MIN,
@@ -24,112 +24,6 @@ const EXTREMES: [i64; 17] = [
     1 << 62,
     i64::MAX - 1,
     i64::MAX,
-];
-
-const OPERATORS: &[&str] = &[
-    "Abs",
-    "Add",
-    "And",
-    "ArgMax",
-    "AveragePool",
-    "BatchNormalization",
-    "Cast",
-    "Clip",
-    "Concat",
-    "Constant",
-    "ConstantOfShape",
-    "Conv",
-    "ConvTranspose",
-    "DepthToSpace",
-    "Div",
-    "Dropout",
-    "Equal",
-    "Expand",
-    "Flatten",
-    "Gather",
-    "GatherElements",
-    "Gemm",
-    "GlobalAveragePool",
-    "HardSigmoid",
-    "Identity",
-    "LRN",
-    "LeakyRelu",
-    "LogSoftmax",
-    "MatMul",
-    "Max",
-    "MaxPool",
-    "Min",
-    "Mod",
-    "Mul",
-    "Neg",
-    "Not",
-    "Pad",
-    "Pow",
-    "Range",
-    "ReduceMax",
-    "ReduceMean",
-    "ReduceMin",
-    "ReduceProd",
-    "ReduceSum",
-    "Relu",
-    "Reshape",
-    "Shape",
-    "Size",
-    "Slice",
-    "Softmax",
-    "Split",
-    "Squeeze",
-    "Sub",
-    "Sum",
-    "Swish",
-    "Tile",
-    "Transpose",
-    "Unsqueeze",
-    "Where",
-    "LayerNormalization",
-    "InstanceNormalization",
-    "GroupNormalization",
-    "Gelu",
-    "Elu",
-    "Selu",
-    "PRelu",
-    "Softplus",
-    "Softsign",
-    "Mish",
-    "Resize",
-    "Upsample",
-    "GatherND",
-    "ScatterElements",
-    "Scatter",
-    "ScatterND",
-    "TopK",
-    "Hardmax",
-    "CumSum",
-    "SpaceToDepth",
-    "MaxUnpool",
-    "ReduceL1",
-    "ReduceL2",
-    "ReduceLogSum",
-    "ReduceLogSumExp",
-    "ReduceSumSquare",
-    "ArgMin",
-    "Celu",
-    "ThresholdedRelu",
-    "Shrink",
-    "Mean",
-    "Xor",
-    "Round",
-    "Sign",
-    "Sin",
-    "Cos",
-    "LpNormalization",
-    "RMSNormalization",
-    "MeanVarianceNormalization",
-    "LpPool",
-    "GlobalLpPool",
-    "Trilu",
-    "EyeLike",
-    "OneHot",
 ];
 
 const INT_ATTRIBUTES: &[&str] = &[
@@ -177,6 +71,18 @@ const LIST_ATTRIBUTES: &[&str] = &[
     "value_ints",
 ];
 
+const EQUATIONS: &[&str] = &[
+    "abcd->",
+    "abcd,cd->ab",
+    "...,...",
+    "ab,b,ab->a",
+    "aa->a",
+    "a...,a->...",
+    "ab,ab,ab",
+    ",,->",
+    "abcd,efgh,ijkl->il",
+];
+
 /// xorshift: numbers that are the same on every run.
 struct Dice(u64);
 
@@ -203,13 +109,14 @@ impl Dice {
     }
 
     fn attribute(&mut self) -> AttributeProto {
-        match self.roll(8) {
+        match self.roll(9) {
             0..=2 => int(self.pick(INT_ATTRIBUTES), self.number()),
             3..=5 => ints(self.pick(LIST_ATTRIBUTES), &self.numbers()),
             6 => text(
                 self.pick(&["auto_pad", "mode"]),
                 self.pick(&["SAME_UPPER", "SAME_LOWER", "VALID", "reflect", "wrap", "CRD"]),
             ),
+            7 => text("equation", self.pick(EQUATIONS)),
             _ => AttributeProto {
                 name: Some(self.pick(INT_ATTRIBUTES).to_owned()),
                 r#type: Some(self.pick(&[AttributeType::Int, AttributeType::Ints, AttributeType::Graph]) as i32),
@@ -220,7 +127,7 @@ impl Dice {
 
     /// A network of two random nodes on inputs and weights of several shapes.
     fn net(&mut self) -> Net {
-        let opset = self.pick(&[7, 9, 10, 11, 12, 13, 18, 24]);
+        let opset = self.pick(&[1, 6, 7, 9, 10, 11, 12, 13, 18, 24]);
         let shapes: [&[i64]; 6] = [&[1, 4, 5, 6], &[2, 4, 3], &[4, 4], &[3], &[], &[1, 4, 0, 2]];
         let batch = self.pick(&[Size::Open, Size::Is(1), Size::Is(4), Size::Is(i64::MAX), Size::Is(i64::MIN)]);
         let mut net = Net::new(opset).input("image", [batch, 4.into(), 5.into(), 6.into()]).zeros("w", &[4, 4, 3, 3]);
@@ -235,6 +142,7 @@ impl Dice {
         net = net.weight(int64s("scalar", &[], &[number])).node("Shape", &["image"], &["shape"], vec![]);
         let pool =
             ["image", "image", "w", "f0", "f1", "f2", "f3", "f4", "f5", "i0", "i1", "i2", "i3", "scalar", "shape", ""];
+        let known: Vec<(&str, &str)> = operators().collect();
         for made in [["a", "b"], ["c", "d"]] {
             let count = self.roll(6);
             let mut inputs: Vec<&str> = (0..count).map(|_| self.pick(&pool)).collect();
@@ -243,7 +151,9 @@ impl Dice {
             }
             let attributes = (0..self.roll(4)).map(|_| self.attribute()).collect();
             let outputs = &made[..1 + self.roll(2)];
-            net = net.node(self.pick(OPERATORS), &inputs, outputs, attributes);
+            let (domain, op) = self.pick(&known);
+            net = net.node(op, &inputs, outputs, attributes);
+            net.graph().node.last_mut().unwrap().domain = Some(domain.to_owned());
         }
         net.output("a").output("c")
     }
