@@ -81,13 +81,13 @@ impl Normalisation {
 
     /// The samples of which this makes what networks are usually trained on; `None` where it does of neither.
     ///
-    /// Usual are ranges of a width from ½ to 8 within ±4, and bytes from which a mean is subtracted. Samples 0..=1 that
+    /// Usual are ranges of a width from ½ on within ±4, and bytes from which a mean is subtracted. Samples 0..=1 that
     /// stay as they are, or nearly so, may be anything: they have to become ones on both sides of 0.
     pub fn samples(&self) -> Option<Samples> {
         let all = |usual: &dyn Fn(f64, f64) -> bool, most: f64| {
             self.scale.iter().zip(&self.offset).all(|(scale, offset)| usual(*offset, scale * most + offset))
         };
-        let within = |a: f64, b: f64| (0.5..=8.0).contains(&(b - a).abs()) && a.abs().max(b.abs()) <= 4.0;
+        let within = |a: f64, b: f64| (b - a).abs() >= 0.5 && a.abs().max(b.abs()) <= 4.0;
         let less_a_mean = |a: f64, b: f64| (200.0..=300.0).contains(&(b - a)) && (-192.0..=-64.0).contains(&a);
         let astride = |a: f64, b: f64| within(a, b) && a.min(b) <= -0.4 && a.max(b) >= 0.4;
         [Samples::Bytes, Samples::Unit].into_iter().find(|samples| {
@@ -317,6 +317,7 @@ mod tests {
                 "(x − [-0.033333, 0.090909, -0.16667]) / [1.1111, 0.90909, 0.83333]",
             ),
             (of(&[30.0; 3], &[-15.0; 3]), None, "x·30 − 15"),
+            (of(&[1.0 / 1000.0; 3], &[0.0; 3]), None, "x/1000"), // Bytes become a quarter wide only.
         ];
         for (normalisation, samples, text) in table {
             assert_eq!((normalisation.samples(), normalisation.to_string().as_str()), (samples, text));
