@@ -215,3 +215,25 @@ fn the_first_transpose_tells_the_layout() {
     assert_eq!(layout("f32[N,3,8,3]", [0, 3, 1, 2]), Layout::Nhwc);
     assert_eq!(layout("f32[N,3,8,3]", [0, 1, 3, 2]), Layout::Nchw);
 }
+
+/// What reads the input first has its channels in front, whatever the sizes look like (R21: eleven channels, one column).
+#[test]
+fn a_convolution_on_the_input_tells_the_layout() {
+    let settled = |input: &str, weights: [usize; 4]| {
+        let net = Maker::new(17)
+            .input("x", input)
+            .weights("w", &weights)
+            .node("Conv", &["x", "w"], &["features"])
+            .node("GlobalAveragePool", &["features"], &["mean"])
+            .node("Flatten", &["mean"], &["logits"])
+            .output("logits", "f32[N,4]");
+        let file = tempfile::NamedTempFile::new().unwrap();
+        net.model().save(file.path()).unwrap();
+        let model = Model::open(file.path()).unwrap();
+        let settled = model.explain_with(&[&GradCamPlusPlus]).layer("features").settle().unwrap();
+        settled.subject().preprocess().map(|p| (p.layout, p.size)).map_err(|e| e.to_string())
+    };
+    assert_eq!(settled("f32[N,3,8,1]", [4, 3, 1, 1]), Ok((Layout::Nchw, (8, 1))));
+    let refused = settled("f32[N,11,60,1]", [4, 11, 3, 1]).unwrap_err();
+    assert!(refused.contains("[N,11,60,1] has 11 channels as nchw"), "{refused}");
+}

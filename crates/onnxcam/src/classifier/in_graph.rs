@@ -97,20 +97,21 @@ impl Normalisation {
     }
 }
 
-/// Whether the first node that moves the input's axes brings channels from behind to the front.
-pub(super) fn brings_channels_forward(graph: &Graph, input: Tensor) -> bool {
+/// Where the graph takes the input's channels to be, if it shows: behind, where its first node that moves axes brings them
+/// forward; in front, where the first that minds is one of those that have them there.
+pub(super) fn layout_in(graph: &Graph, input: Tensor) -> Option<Layout> {
     let consumers = graph.consumers();
     let mut at = input;
     loop {
-        let Some(&[reader]) = consumers.get(&at).map(Vec::as_slice) else { return false };
+        let &[reader] = consumers.get(&at)?.as_slice() else { return None };
         let node = &graph.nodes()[reader];
         match &*node.op {
-            "Transpose" => return node.attributes.ints("perm") == [0, 3, 1, 2],
+            "Transpose" if node.attributes.ints("perm") == [0, 3, 1, 2] => return Some(Layout::Nhwc),
+            "Conv" | "MaxPool" | "AveragePool" | "BatchNormalization" => return Some(Layout::Nchw),
             "Cast" | "Add" | "Sub" | "Mul" | "Div" => {}
-            _ => return false,
+            _ => return None,
         }
-        let &[Some(next)] = node.outputs.as_slice() else { return false };
-        at = next;
+        at = node.outputs.first().copied()??;
     }
 }
 

@@ -3,7 +3,7 @@
 
 use onnx_graph::{Dim, Graph, Tensor, show_shape};
 
-use super::in_graph::{Normalisation, Samples, brings_channels_forward};
+use super::in_graph::{Normalisation, Samples, layout_in};
 use crate::picture::{ChannelOrder, Filter, Fit, Layout, Preprocess, Preset, numbers};
 
 /// What the user says about preprocessing; what is left open comes from the preset.
@@ -82,7 +82,7 @@ impl Preprocessing {
         let info = graph.tensor(input);
         let shape = info.shape.as_deref().unwrap_or_default();
         let integer = info.dtype.is_some_and(|d| !d.is_float());
-        let (layout, channels, height, width) = self.axes(shape, || brings_channels_forward(graph, input))?;
+        let (layout, channels, height, width) = self.axes(shape, layout_in(graph, input))?;
         let from_file = named.and_then(|name| name.parse::<Preset>().ok());
         let preset = self.preset.or(from_file);
         let mut preprocess =
@@ -161,20 +161,17 @@ impl Preprocessing {
         ways.into_iter().filter(|(open, _)| *open).map(|(_, way)| way).collect()
     }
 
-    /// Layout, channels, height and width; where the shape leaves the layout open, the graph is asked.
-    fn axes(
-        &self,
-        shape: &[Dim],
-        channels_come_forward: impl FnOnce() -> bool,
-    ) -> Result<(Layout, usize, usize, usize), PreprocessingError> {
+    /// Layout, channels, height and width: what the user says, what the graph shows, what the shape suggests.
+    fn axes(&self, shape: &[Dim], shown: Option<Layout>) -> Result<(Layout, usize, usize, usize), PreprocessingError> {
         let sizes = |dims: &[Dim]| dims.iter().map(|d| usize::try_from(d.known()?).ok()).collect::<Option<Vec<_>>>();
         let sizes = shape.get(1..).and_then(sizes);
         let Some(&[a, b, c]) = sizes.as_deref() else {
             return Err(PreprocessingError::NoPicture { shape: show_shape(shape) });
         };
         let is_channels = |n: usize| n == 1 || n == 3;
-        let behind = is_channels(c) && (!is_channels(a) || channels_come_forward());
-        let layout = self.layout.unwrap_or(if behind { Layout::Nhwc } else { Layout::Nchw });
+        let behind = is_channels(c) && !is_channels(a);
+        let suggested = if behind { Layout::Nhwc } else { Layout::Nchw };
+        let layout = self.layout.or(shown).unwrap_or(suggested);
         let (channels, height, width) = match layout {
             Layout::Nchw => (a, b, c),
             Layout::Nhwc => (c, a, b),

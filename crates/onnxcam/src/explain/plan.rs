@@ -143,18 +143,6 @@ impl Plan {
         Ok(Plan { graph, input, target, class, head, layer, maps, notes })
     }
 
-    /// Height and width of the picture that the network takes, and whether channels come last.
-    pub fn input_size(&self) -> Option<(usize, usize, bool)> {
-        let shape = self.graph.shape(self.input)?;
-        let sizes: Vec<usize> =
-            shape.iter().skip(1).map(|d| usize::try_from(d.known()?).ok()).collect::<Option<_>>()?;
-        match sizes.as_slice() {
-            [h, w, 1 | 3] => Some((*h, *w, true)),
-            [_, h, w] => Some((*h, *w, false)),
-            _ => None,
-        }
-    }
-
     /// The batch size that the file fixes, if it does.
     pub fn fixed_batch(&self) -> Option<usize> {
         let batch = self.graph.shape(self.input)?.first()?.known()?;
