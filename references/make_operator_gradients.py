@@ -8,7 +8,7 @@ Writes {operator}-{case}.onnx and .npz into crates/onnx-autodiff/tests/golden; R
 import sys
 from pathlib import Path
 
-from operators import elementwise, indexing, linear, pooling, reduction, resize, shape
+from operators import elementwise, indexing, linear, pooling, quantise, reduction, resize, shape
 from operators.case import write
 
 GOLDEN = Path(__file__).parent.parent / "crates" / "onnx-autodiff" / "tests" / "golden"
@@ -19,7 +19,7 @@ def main(out=GOLDEN):
     out.mkdir(parents=True, exist_ok=True)
     for old in (*out.glob("*.onnx"), *out.glob("*.npz")):
         old.unlink()
-    cases = [case for family in (linear, elementwise, pooling, reduction, shape, indexing, resize) for case in family.CASES]
+    cases = [case for family in (linear, elementwise, pooling, reduction, shape, indexing, resize, quantise) for case in family.CASES]
     assert len({case.stem for case in cases}) == len(cases), "two cases of one name"
     for case in cases:
         write(case, out)

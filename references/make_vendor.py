@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import onnxruntime
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 from arrays import save_npz
 
@@ -41,6 +41,56 @@ CASES = [
     ("quickgelu-alpha", "QuickGelu", [(2, 9)], dict(alpha=1.0)),
 ]
 
+# name, operator, what is read behind the first rounded tensor (arrays, and x1 … for further rounded ones), attributes. Inputs
+# are rounded to bytes in steps of 1/32 from −3 on, outputs are read in steps of 1/16 from −4 on.
+IN, FROM, OUT_STEP, OUT_FROM = np.float32(1 / 32), np.uint8(96), np.float32(1 / 16), np.uint8(64)
+ROUNDED = [
+    ("qlinearadd", "QLinearAdd", [(2, 3, 4), (3, 4)], ["x0", "x1", "out"], {}),
+    ("qlinearmul", "QLinearMul", [(2, 3, 4), (4,)], ["x0", "x1", "out"], {}),
+    ("qlinearsigmoid", "QLinearSigmoid", [(2, 9)], ["x0", "out"], {}),
+    ("qlinearleakyrelu", "QLinearLeakyRelu", [(2, 9)], ["x0", "out"], dict(alpha=0.3)),
+    ("qlinearsoftmax", "QLinearSoftmax", [(2, 9)], ["x0", "out"], dict(axis=-1, opset=13)),
+    ("qlinearglobalaveragepool", "QLinearGlobalAveragePool", [(2, 3, 4, 5)], ["x0", "out"], {}),
+    ("qlinearglobalaveragepool-last", "QLinearGlobalAveragePool", [(2, 4, 5, 3)], ["x0", "out"], dict(channels_last=1)),
+    ("qlinearaveragepool", "QLinearAveragePool", [(2, 3, 6, 5)], ["x0", "out"],
+     dict(kernel_shape=[3, 2], strides=[2, 1], pads=[1, 0, 1, 1], count_include_pad=1)),
+    ("qlinearconcat", "QLinearConcat", [(2, 3, 4), (2, 1, 4)], ["out", "x0", "x1"], dict(axis=1)),
+    ("qgemm", "QGemm", [(3, 4)], ["x0", "weights", "bias", "out"], dict(transB=1, alpha=0.5)),
+    ("qgemm-floats", "QGemm", [(3, 4)], ["x0", "weights"], dict(transB=1)),
+]
+
+
+def rounded_model(name, op, shapes, reads, attributes):
+    """Inputs rounded, the operator between, its output in floats."""
+    rng = np.random.default_rng(8)
+    arrays = {
+        "step": IN, "from": FROM, "out_step": OUT_STEP, "out_from": OUT_FROM,
+        "w": rng.integers(0, 256, (5, 4)).astype(np.uint8),
+        "w_step": (2.0 ** -rng.integers(6, 9, 5)).astype(np.float32),
+        "w_from": np.full(5, 128, np.uint8),
+        "b": rng.integers(-500, 500, 5).astype(np.int32),
+    }
+    weights, bias, out = ["w", "w_step", "w_from"], ["b"], ["out_step", "out_from"]
+    nodes, inputs = [], []
+    for i, shape in enumerate(shapes):
+        nodes.append(helper.make_node("QuantizeLinear", [f"x{i}", "step", "from"], [f"q{i}"]))
+        inputs.append(helper.make_tensor_value_info(f"x{i}", TensorProto.FLOAT, shape))
+    parts = {"x0": ["q0", "step", "from"], "x1": ["q1", "step", "from"], "weights": weights, "bias": bias, "out": out}
+    names = [part for read in reads for part in parts[read]]
+    in_floats = "out" not in reads
+    nodes.append(helper.make_node(op, names, ["y" if in_floats else "q"], domain=DOMAIN, **attributes))
+    if not in_floats:
+        nodes.append(helper.make_node("DequantizeLinear", ["q", "out_step", "out_from"], ["y"]))
+    used = {name for node in nodes for name in node.input}
+    initializers = [numpy_helper.from_array(np.asarray(v), k) for k, v in arrays.items() if k in used]
+    return helper.make_graph(nodes, name, inputs, [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)], initializers)
+
+
+def plain_model(name, op, shapes, attributes):
+    inputs = [helper.make_tensor_value_info(f"x{i}", TensorProto.FLOAT, shape) for i, shape in enumerate(shapes)]
+    node = helper.make_node(op, [i.name for i in inputs], ["y"], domain=DOMAIN, **attributes)
+    return helper.make_graph([node], name, inputs, [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)])
+
 
 def main(out=OUT):
     out = Path(out)
@@ -48,18 +98,18 @@ def main(out=OUT):
     for old in (*out.glob("*.onnx"), *out.glob("*.npz")):
         old.unlink()
     rng = np.random.default_rng(7)
-    for name, op, shapes, attributes in CASES:
+    graphs = [(plain_model(name, op, shapes, attributes), shapes) for name, op, shapes, attributes in CASES]
+    graphs += [(rounded_model(*case), case[2]) for case in ROUNDED]
+    for graph, shapes in graphs:
+        name = graph.name
         feeds = {f"x{i}": rng.standard_normal(shape).astype(np.float32) for i, shape in enumerate(shapes)}
-        inputs = [helper.make_tensor_value_info(k, TensorProto.FLOAT, v.shape) for k, v in feeds.items()]
-        node = helper.make_node(op, list(feeds), ["y"], domain=DOMAIN, **attributes)
-        graph = helper.make_graph([node], name, inputs, [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)])
         opsets = [helper.make_opsetid("", 17), helper.make_opsetid(DOMAIN, 1)]
         model = helper.make_model(graph, opset_imports=opsets, ir_version=8)
         session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
         (y,) = session.run(None, feeds)
         onnx.save(model, out / f"{name}.onnx")
         save_npz(out / f"{name}.npz", **{k: v.astype(np.float64) for k, v in feeds.items()}, y=y.astype(np.float64))
-    print(f"{len(CASES)} cases", file=sys.stderr)
+    print(f"{len(graphs)} cases", file=sys.stderr)
 
 
 if __name__ == "__main__":

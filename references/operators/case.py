@@ -14,12 +14,13 @@ from arrays import save_npz
 
 @dataclass
 class Case:
-    """`{operator}-{name}`: a one-node model, and PyTorch's gradients for it in float64.
+    """`{operator}-{name}`: a model of one node, and PyTorch's gradients for it in float64.
 
     `inputs` in the node's order: a float64 array is a differentiable graph input x0, x1, ...; a `Constant` is an
     initializer; None is an input left out. `function` maps the differentiable inputs (torch, float64) to the output or
     a tuple of outputs. `same` repeats input 0 that many times, as one tensor used more than once.
-    `unread` outputs follow that are none of the graph's.
+    `unread` outputs follow that are none of the graph's. `then` are nodes behind it, each an operator, what it reads behind the
+    last output (`Constant`s, or the name of another output) and its attributes.
     """
 
     operator: str
@@ -32,6 +33,7 @@ class Case:
     same: int = 1
     output_type: int = TensorProto.FLOAT
     unread: int = 0
+    then: tuple = ()
 
     @property
     def stem(self):
@@ -40,13 +42,13 @@ class Case:
 
 @dataclass
 class Constant:
-    """An input that is part of the model: float arrays become float32, whole numbers int64, truths stay truths."""
+    """An input that is part of the model: float arrays become float32, integers and truths stay what they are."""
 
     value: Any
 
     def array(self):
         value = np.asarray(self.value)
-        return value.astype({"f": np.float32, "b": np.bool_}.get(value.dtype.kind, np.int64))
+        return value.astype(np.float32) if value.dtype.kind == "f" else value
 
 
 def eighths(*shape, seed=0, low=-16, high=16):
@@ -67,9 +69,9 @@ def tied(*shape, seed=0):
 
 
 def model(case, shapes):
-    """The one-node model of a case: inputs x0, ..., outputs y, y1, ..., initializers c1, ... by input position.
+    """The model of a case: inputs x0, ..., outputs y, y1, ..., initializers c1, ... by input position.
 
-    `shapes` are the outputs'.
+    `shapes` are the outputs'. Where nodes follow, the first one's outputs are q, q1, q2, ...
     """
     names, graph_inputs, initializers = [], [], []
     for position, value in enumerate(case.inputs):
@@ -82,9 +84,20 @@ def model(case, shapes):
             names.append(f"x{len(graph_inputs)}")
             graph_inputs.append(helper.make_tensor_value_info(names[-1], TensorProto.FLOAT, value.shape))
     outputs = ["y"] + [f"y{i}" for i in range(1, case.outputs)]
-    node = helper.make_node(case.operator, names * case.same, outputs + [f"unread{i}" for i in range(case.unread)], name="node", **case.attributes)
+    unread = [f"unread{i}" for i in range(case.unread)]
+    made = ["q", "q1", "q2"][: 1 + case.unread] if case.then else outputs + unread
+    nodes = [helper.make_node(case.operator, names * case.same, made, name="node", **case.attributes)]
+    last = made[0]
+    for number, (operator, reads, attributes) in enumerate(case.then):
+        read = [last]
+        for position, value in enumerate(reads):
+            read.append(value if isinstance(value, str) else f"c{number}.{position}")
+            if isinstance(value, Constant):
+                initializers.append(numpy_helper.from_array(value.array(), read[-1]))
+        last = "y" if number + 1 == len(case.then) else f"t{number}"
+        nodes.append(helper.make_node(operator, read, [last], name=f"then{number}", **attributes))
     infos = [helper.make_tensor_value_info(name, case.output_type, shape) for name, shape in zip(outputs, shapes)]
-    graph = helper.make_graph([node], case.stem, graph_inputs, infos, initializers)
+    graph = helper.make_graph(nodes, case.stem, graph_inputs, infos, initializers)
     opset = [helper.make_opsetid("", case.opset)]
     ir = 8 if case.opset <= 17 else helper.find_min_ir_version_for(opset)
     made = helper.make_model(graph, opset_imports=opset, ir_version=ir, producer_name="onnxcam references")

@@ -55,6 +55,18 @@ impl DataType {
         }
     }
 
+    /// Least and greatest integer of the type; `None` for floats and booleans.
+    pub fn range(self) -> Option<(f64, f64)> {
+        let bits = 8 * self.size() as i32;
+        match self {
+            Self::I8 | Self::I16 | Self::I32 | Self::I64 => {
+                Some((-2f64.powi(bits - 1), 2f64.powi(bits - 1) - 1.0))
+            }
+            Self::U8 | Self::U16 | Self::U32 | Self::U64 => Some((0.0, 2f64.powi(bits) - 1.0)),
+            Self::Bool | Self::F16 | Self::BF16 | Self::F32 | Self::F64 => None,
+        }
+    }
+
     /// Whether gradients can flow through tensors of this type.
     pub fn is_float(self) -> bool {
         matches!(self, Self::F32 | Self::F64 | Self::F16 | Self::BF16)

@@ -30,12 +30,16 @@ impl Spelling {
     /// The oldest opset that says all of this graph: 17 or what its operators need; with nodes that are carried, the
     /// file's own (13 at least), so that they mean what they meant.
     pub fn for_graph(graph: &Graph, batch: usize) -> Spelling {
-        let of = |node: &Node| node.inputs.first().and_then(|t| graph.tensor((*t)?).dtype);
+        let dtype = |t: Option<&Option<Tensor>>| t.and_then(|t| graph.tensor((*t)?).dtype);
+        let of = |node: &Node| dtype(node.inputs.first());
+        let wide = |t| matches!(dtype(t), Some(DataType::U16 | DataType::I16));
         let needs = |node: &Node| match &*node.op {
             _ if node.carried.is_some() => OLDEST,
             "AveragePool" if node.attributes.ints("dilations").iter().any(|d| *d != 1) => 19,
             "HardSwish" => 14,
             "ReduceMax" | "ReduceMin" if of(node) == Some(DataType::Bool) => 20,
+            "QuantizeLinear" if wide(node.outputs.first()) => 21,
+            "DequantizeLinear" if wide(node.inputs.first()) => 21,
             "Mod" if of(node).is_some_and(DataType::is_float) => 28,
             "ScatterElements" => match node.attributes.text("reduction") {
                 "none" => OLDEST,
@@ -425,6 +429,12 @@ impl Writer<'_> {
                 return Ok(());
             }
             "ScatterElements" if a.text("reduction") == "none" => left_out = &["reduction"],
+            "QuantizeLinear" if a.int("to") == DataType::I32 as i64 => {
+                let to = attribute(("to", &Attribute::Int(a.int("to")))).into_iter().collect();
+                self.push("Cast", vec![inputs.swap_remove(0)], outputs, to);
+                return Ok(());
+            }
+            "QuantizeLinear" => left_out = &["to"], // The zero point's type says it.
             "AveragePool" if self.spelling.opset < 19 => left_out = &["dilations"],
             "Swish" if self.spelling.opset < 24 => {
                 self.swish(a.float("alpha"), x.expect("Swish has an input"), inputs, outputs);

@@ -6,6 +6,7 @@ mod layout;
 mod linear;
 mod normalise;
 mod place;
+mod quantise;
 mod reduce;
 mod window;
 
@@ -85,6 +86,10 @@ pub const RULES: &[(&str, Rule)] = &[
     ("LRN", Product(normalise::lrn)),
     ("Softmax", Product(normalise::softmax)),
     ("LogSoftmax", Product(normalise::log_softmax)),
+    // Rounding to few bits.
+    ("QuantizeLinear", Product(quantise::quantize)),
+    ("DequantizeLinear", Product(quantise::dequantize)),
+    ("DynamicQuantizeLinear", Product(quantise::dynamic_quantize)),
     // Reductions.
     ("ReduceMean", Product(reduce::mean)),
     ("ReduceSum", Product(reduce::sum)),

@@ -24,6 +24,7 @@ mod masks;
 mod normalise;
 mod norms;
 mod order;
+mod quantise;
 mod reduce;
 mod resize;
 mod sequences;
@@ -85,6 +86,7 @@ const FAMILIES: &[&[(&str, Settle)]] = &[
     masks::OPERATORS,
     normalise::OPERATORS,
     norms::OPERATORS,
+    quantise::OPERATORS,
     reduce::OPERATORS,
     resize::OPERATORS,
     unpool::OPERATORS,

@@ -1,10 +1,12 @@
 //! Operators of ONNX Runtime's own domain, `com.microsoft`, which it and its tools write when they optimise a file: a
-//! standard operator with the activation behind it, or a formula under one name. Settled as what they were made of.
+//! standard operator with the activation behind it, a formula under one name, or an operator between rounded tensors. Settled
+//! as what they were made of.
 
 use super::file_node::{FileNode, Refusal, Settle, one};
-use super::{composite, linear, window};
+use super::{composite, linear, quantise, window};
 use crate::attributes::Attributes;
 use crate::graph::Tensor;
+use crate::ops::axis;
 
 pub(super) const DOMAIN: &str = "com.microsoft";
 
@@ -17,6 +19,17 @@ pub(super) const OPERATORS: &[(&str, Settle)] = &[
     ("BiasGelu", gelu),
     ("FastGelu", fast_gelu),
     ("QuickGelu", quick_gelu),
+    ("QuantizeLinear", quantise::quantize_linear),
+    ("DequantizeLinear", quantise::dequantize_linear),
+    ("QLinearAdd", qlinear_binary),
+    ("QLinearMul", qlinear_binary),
+    ("QLinearSigmoid", qlinear_sigmoid),
+    ("QLinearLeakyRelu", qlinear_leaky_relu),
+    ("QLinearSoftmax", qlinear_softmax),
+    ("QLinearGlobalAveragePool", qlinear_global_average_pool),
+    ("QLinearAveragePool", qlinear_average_pool),
+    ("QLinearConcat", qlinear_concat),
+    ("QGemm", qgemm),
 ];
 
 type Settled = Result<Vec<Option<Tensor>>, Refusal>;
@@ -88,4 +101,92 @@ fn fast_gelu(n: &FileNode) -> Settled {
 fn quick_gelu(n: &FileNode) -> Settled {
     let x = n.input(0)?;
     one(n.e.mul(x, n.e.sigmoid(n.e.scale(x, n.float_or("alpha", 1.702)))))
+}
+
+// Between rounded tensors: each operand is followed by its scale and zero point, the output's stand behind them all.
+
+/// The operand that begins at input `i`, in floats.
+fn floats_of(n: &FileNode, i: usize) -> Result<Tensor, Refusal> {
+    Ok(quantise::dequantized(n.e, n.input(i)?, n.input(i + 1)?, n.optional(i + 2), 0))
+}
+
+/// A result as integers, its scale and zero point from input `i` on.
+fn rounded(n: &FileNode, y: Tensor, i: usize) -> Settled {
+    let to = quantise::integer_type(n, 0)?;
+    one(quantise::quantized(n.e, y, n.input(i)?, n.optional(i + 1), 0, to))
+}
+
+fn qlinear_binary(n: &FileNode) -> Settled {
+    let (a, b) = (floats_of(n, 0)?, floats_of(n, 3)?);
+    let y = if n.op() == "QLinearAdd" { n.e.add(a, b) } else { n.e.mul(a, b) };
+    rounded(n, y, 6)
+}
+
+fn qlinear_sigmoid(n: &FileNode) -> Settled {
+    let y = n.e.sigmoid(floats_of(n, 0)?);
+    rounded(n, y, 3)
+}
+
+fn qlinear_leaky_relu(n: &FileNode) -> Settled {
+    let attributes = Attributes::none().with("alpha", n.float_or("alpha", 0.01));
+    let y = n.e.node("LeakyRelu", &[floats_of(n, 0)?], attributes);
+    rounded(n, y, 3)
+}
+
+/// Of opset 13 on, by one axis.
+fn qlinear_softmax(n: &FileNode) -> Settled {
+    let rank = n.shape(0)?.len();
+    let along = axis(n.int_or("axis", -1), rank)?;
+    if n.int_or("opset", 13) < 13 && along + 1 != rank {
+        return Err("it is over several axes at once".into());
+    }
+    let y = n.e.node("Softmax", &[floats_of(n, 0)?], Attributes::none().with("axis", along as i64));
+    rounded(n, y, 3)
+}
+
+/// Whether the channels stand behind, which the pools may have.
+fn channels_last(n: &FileNode) -> bool {
+    n.int_or("channels_last", 0) != 0
+}
+
+fn qlinear_global_average_pool(n: &FileNode) -> Settled {
+    let (x, rank) = (floats_of(n, 0)?, n.shape(0)?.len() as i64);
+    let first = if channels_last(n) { 1 } else { 2 };
+    let axes: Vec<i64> = (first..first + rank - 2).collect();
+    rounded(n, n.e.reduce("ReduceMean", x, &axes, true), 3)
+}
+
+fn qlinear_average_pool(n: &FileNode) -> Settled {
+    if channels_last(n) {
+        return Err("its channels stand behind".into());
+    }
+    let attributes = window::pool(n)?.with("count_include_pad", n.int_or("count_include_pad", 0) != 0);
+    let y = n.e.node("AveragePool", &[floats_of(n, 0)?], attributes);
+    rounded(n, y, 3)
+}
+
+/// The output's scale and zero point stand first here.
+fn qlinear_concat(n: &FileNode) -> Settled {
+    let parts: Vec<Tensor> = (2..n.inputs.len()).step_by(3).map(|i| floats_of(n, i)).collect::<Result<_, _>>()?;
+    let along = axis(n.int("axis").ok_or("its attribute `axis` is missing")?, n.shape(2)?.len())?;
+    let to = quantise::integer_type(n, 1)?;
+    one(quantise::quantized(n.e, n.e.concat(&parts, along), n.input(0)?, n.optional(1), 0, to))
+}
+
+/// alpha · A · B + C, with C in INT32 in steps of alpha · scale(A) · scale(B), which may be one a column; in floats where no
+/// scale of the output is given.
+fn qgemm(n: &FileNode) -> Settled {
+    let (e, alpha) = (n.e, n.float_or("alpha", 1.0));
+    let (trans_a, trans_b) = (n.int_or("transA", 0) != 0, n.int_or("transB", 0) != 0);
+    let a = floats_of(n, 0)?;
+    let b = quantise::dequantized(e, n.input(3)?, n.input(4)?, n.optional(5), if trans_b { 0 } else { 1 });
+    let attributes = Attributes::none().with("transA", trans_a).with("transB", trans_b).with("alpha", alpha).with("beta", 1.0);
+    let mut inputs = vec![Some(a), Some(b)];
+    if let Some(bias) = n.optional(6) {
+        let scale = e.scale(e.mul(n.input(1)?, n.input(4)?), alpha);
+        let last = e.rank(bias).saturating_sub(1);
+        inputs.push(Some(quantise::dequantized(e, bias, scale, None, last)));
+    }
+    let y = e.nodes("Gemm", &inputs, attributes)[0];
+    if n.optional(7).is_some() { rounded(n, y, 7) } else { one(y) }
 }

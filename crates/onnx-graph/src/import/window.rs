@@ -66,8 +66,8 @@ fn spatial(n: &FileNode) -> Result<Vec<Dim>, Refusal> {
     shape.get(2..).map(<[Dim]>::to_vec).ok_or_else(|| "its input has no channels".into())
 }
 
-fn kernel_of_weights(n: &FileNode) -> Result<Vec<i64>, Refusal> {
-    let weights = n.shape(1)?;
+fn kernel_of_weights(n: &FileNode, weights: usize) -> Result<Vec<i64>, Refusal> {
+    let weights = n.shape(weights)?;
     let sizes: Option<Vec<i64>> = weights.iter().skip(2).map(|d| d.known()).collect();
     let sizes = sizes.ok_or("the shape of its weights depends on the batch")?;
     match n.ints("kernel_shape").filter(|declared| !declared.is_empty() && *declared != sizes) {
@@ -77,16 +77,21 @@ fn kernel_of_weights(n: &FileNode) -> Result<Vec<i64>, Refusal> {
 }
 
 pub(super) fn conv(n: &FileNode) -> Settled {
-    let attributes = windows(n, kernel_of_weights(n)?, &spatial(n)?)?.with("group", n.int_or("group", 1));
+    let attributes = conv_attributes(n, 1)?;
     let inputs = [Some(n.input(0)?), Some(n.input(1)?), n.optional(2)];
     let given = if inputs[2].is_some() { 3 } else { 2 };
     one(n.e.nodes("Conv", &inputs[..given], attributes)[0])
 }
 
+/// A Conv's attributes, whose weights are input `weights` of the node.
+pub(super) fn conv_attributes(n: &FileNode, weights: usize) -> Result<Attributes, Refusal> {
+    Ok(windows(n, kernel_of_weights(n, weights)?, &spatial(n)?)?.with("group", n.int_or("group", 1)))
+}
+
 fn conv_transpose(n: &FileNode) -> Settled {
     let extents = spatial(n)?;
     let more = n.ints("output_padding").filter(|p| !p.is_empty()).unwrap_or_else(|| vec![0; extents.len()]);
-    let attributes = windows(n, kernel_of_weights(n)?, &extents)?;
+    let attributes = windows(n, kernel_of_weights(n, 1)?, &extents)?;
     let (pads, more) = match wanted_extents(n, &extents, &attributes)? {
         Some(wanted) => pads_for(n, &extents, &attributes, &wanted, &more)?,
         None => (attributes.ints("pads").to_vec(), more),

@@ -9,6 +9,7 @@ mod indexing;
 mod layout;
 mod linear;
 mod normalise;
+mod quantise;
 mod reduce;
 mod window;
 
@@ -58,6 +59,7 @@ const FAMILIES: &[&[(&str, Infer)]] = &[
     layout::OPERATORS,
     linear::OPERATORS,
     normalise::OPERATORS,
+    quantise::OPERATORS,
     reduce::OPERATORS,
     window::OPERATORS,
 ];
@@ -100,7 +102,11 @@ pub(crate) fn infer_any_size(
     let infer = lookup(op).ok_or_else(|| format!("`{op}` is not a canonical operator"))?;
     let inputs = Inputs { graph, inputs };
     if inputs.inputs.iter().flatten().any(|t| graph.shape(*t).is_none()) {
-        let outputs = if op == "Split" { attributes.ints("split").len() } else { 1 };
+        let outputs = match op {
+            "Split" => attributes.ints("split").len(),
+            "DynamicQuantizeLinear" => 3,
+            _ => 1,
+        };
         return Ok(vec![Signature { dtype: output_type(op, &inputs, attributes), shape: None }; outputs]);
     }
     let signatures = infer(&inputs, attributes)?;
@@ -120,8 +126,9 @@ fn output_type(op: &str, inputs: &Inputs, attributes: &Attributes) -> Option<Dat
     match op {
         "Equal" | "Greater" | "Less" | "GreaterOrEqual" | "LessOrEqual" => Some(DataType::Bool),
         "ArgMax" | "TopK" => Some(DataType::I64),
-        "Cast" => i32::try_from(attributes.int("to")).ok().and_then(DataType::from_number),
-        "Where" => inputs.dtype(1),
+        "Cast" | "QuantizeLinear" => i32::try_from(attributes.int("to")).ok().and_then(DataType::from_number),
+        "Where" | "DequantizeLinear" => inputs.dtype(1),
+        "DynamicQuantizeLinear" => None,
         _ => inputs.dtype(0),
     }
 }

@@ -1,7 +1,7 @@
 //! A normalisation that the network does itself: what its first nodes make of the picture, channel by channel.
 //!
-//! From the input on, as long as one node reads it: Cast, Transpose, resizing, channels in reverse, and sums and products
-//! with constants (Add, Sub, Mul, Div, BatchNormalization) compose to y = x · scale + offset for each channel.
+//! From the input on, as long as one node reads it: Cast, Transpose, resizing, channels in reverse, rounding to integers of few
+//! bits and back, and sums and products with constants (Add, Sub, Mul, Div, BatchNormalization) compose to y = x · scale + offset for each channel.
 
 use std::fmt;
 
@@ -108,7 +108,7 @@ pub(super) fn layout_in(graph: &Graph, input: Tensor) -> Option<Layout> {
         match &*node.op {
             "Transpose" if node.attributes.ints("perm") == [0, 3, 1, 2] => return Some(Layout::Nhwc),
             "Conv" | "MaxPool" | "AveragePool" | "BatchNormalization" => return Some(Layout::Nchw),
-            "Cast" | "Add" | "Sub" | "Mul" | "Div" => {}
+            "Cast" | "Add" | "Sub" | "Mul" | "Div" | "QuantizeLinear" | "DequantizeLinear" => {}
             _ => return None,
         }
         at = node.outputs.first().copied()??;
@@ -146,8 +146,26 @@ impl Chain<'_> {
             "MatMul" => self.resize(*operands.first()?, *operands.get(1)?, x),
             "Add" | "Sub" | "Mul" | "Div" => self.arithmetic(node, *operands.first()?, *operands.get(1)?, x),
             "BatchNormalization" => self.batch_normalization(node, &operands),
+            "QuantizeLinear" | "DequantizeLinear" => self.rounding(node, &operands),
             _ => None,
         }
+    }
+
+    /// x / s + z or (q − z) · s, with one scale for all.
+    fn rounding(&mut self, node: &Node, operands: &[Tensor]) -> Option<()> {
+        let one = |t: Tensor| match self.graph.constant(t)?.to_f64().ok()?.as_slice() {
+            &[value] => Some(value),
+            _ => None,
+        };
+        let scale = one(*operands.get(1)?)?;
+        let zero_point = operands.get(2).map_or(Some(0.0), |z| one(*z))?;
+        let (factor, offset) = match &*node.op {
+            "QuantizeLinear" => (1.0 / scale, zero_point),
+            _ => (scale, -zero_point * scale),
+        };
+        self.scale.iter_mut().for_each(|s| *s *= factor);
+        self.offset.iter_mut().for_each(|o| *o = *o * factor + offset);
+        Some(())
     }
 
     /// Rows of columns and channels in one, as rows are resized where channels stand behind; and back.

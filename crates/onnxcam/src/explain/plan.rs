@@ -10,6 +10,7 @@ use super::pooled_head::pooled_linear_head;
 use crate::method::{At, Caveat, Method, Needs};
 use crate::target::{
     Head, HeadError, HeadOptions, LastLinear, Layer, LayerError, automatic_layer, find_head, find_layer, first_curved,
+    first_rounded,
 };
 
 /// What to explain.
@@ -126,16 +127,20 @@ impl Plan {
             };
         let at = At { features, gradient, head_row };
         let curved = first_curved(&graph, &head, features).map(|node| graph.describe(node));
+        let rounded = first_rounded(&graph, &head, features).map(|node| graph.describe(node));
         let e = Emit::new(&mut graph);
         let maps = methods.iter().map(|method| {
             let emitted = method.emit(&e, &at, options.signed);
             let curved = curved.iter().filter(|_| method.is_first_order());
+            let rounded = rounded.iter().filter(|_| method.needs() == Needs::LayerGradient);
+            let curved = curved.map(|c| format!("alpha: first-order, as {c} lies between layer and score"));
+            let rounded = rounded.map(|r| format!("straight-through: gradients pass {r} as if it did not round"));
             PlannedMap {
                 method: *method,
                 weights: emitted.weights,
                 map: emitted.map,
                 caveat: emitted.caveat,
-                notes: curved.map(|c| format!("alpha: first-order, as {c} lies between layer and score")).collect(),
+                notes: curved.chain(rounded).collect(),
             }
         });
         let maps = maps.collect();

@@ -176,7 +176,7 @@ fn obvious_output(graph: &Graph) -> Result<Tensor, HeadError> {
     }
 }
 
-/// What enters the last activation, looking through reshapes.
+/// What enters the last activation, looking through reshapes and rounding.
 fn before_activation(graph: &Graph, output: Tensor) -> (Tensor, Option<Activation>) {
     let mut t = output;
     while let Some(node) = graph.producer(t).filter(|n| n.carried.is_none()) {
@@ -186,6 +186,10 @@ fn before_activation(graph: &Graph, output: Tensor) -> (Tensor, Option<Activatio
             "Sigmoid" => Activation::Sigmoid,
             "Reshape" if score_count(graph, input) == score_count(graph, t) => {
                 t = input;
+                continue;
+            }
+            "QuantizeLinear" | "DequantizeLinear" => {
+                t = input; // Probabilities that were rounded.
                 continue;
             }
             _ => break,

@@ -24,7 +24,7 @@ impl LastLinear {
     pub fn making(graph: &Graph, t: Tensor) -> Option<LastLinear> {
         let node = graph.producer(t).filter(|n| n.carried.is_none())?;
         let input = |i: usize| node.inputs.get(i).copied().flatten();
-        let constant = |t: Option<Tensor>| t.filter(|t| graph.constant(*t).is_some());
+        let constant = |t: Option<Tensor>| t.filter(|t| is_weight(graph, *t));
         let (input, weight, class_axis, scale) = match &*node.op {
             "Add" if constant(input(1)).is_some() => return through_bias(graph, t, input(0)?),
             "Add" if constant(input(0)).is_some() => return through_bias(graph, t, input(1)?),
@@ -61,6 +61,13 @@ impl LastLinear {
         let shape = e.shape(self.weight);
         shape.get(1 - self.class_axis).copied().unwrap_or(Dim::new(1))
     }
+}
+
+/// Whether a tensor is a constant, or what DequantizeLinear makes of constants.
+fn is_weight(graph: &Graph, t: Tensor) -> bool {
+    let constant = |t: Tensor| graph.constant(t).is_some();
+    let stored = graph.producer(t).filter(|n| &*n.op == "DequantizeLinear");
+    constant(t) || stored.is_some_and(|n| n.inputs.iter().flatten().all(|t| constant(*t)))
 }
 
 fn through_bias(graph: &Graph, output: Tensor, product: Tensor) -> Option<LastLinear> {

@@ -79,7 +79,7 @@ pub fn automatic_layer(graph: &Graph, head: &Head) -> Result<Layer, LayerError> 
     let mut cuts = cuts(graph, head);
     let other = cuts.iter().rev().find_map(|t| Some((*t, spatial_axes_but_two(graph, *t)?)));
     while let Some(t) = cuts.pop() {
-        let op = graph.producer(t).map_or("", |n| &*n.op);
+        let op = maker(graph, t).map_or("", |n| &*n.op);
         let pooled = op.contains("Pool") || op.starts_with("Reduce");
         let suits = is_feature_map(graph, t) && cells(graph, t) > 1 && channels_first.contains(&t);
         if !suits || pooled || op == "Transpose" || is_class_map(graph, head, t) {
@@ -217,6 +217,16 @@ fn nearest(graph: &Graph, modules: &BTreeSet<String>, query: &str) -> Vec<String
     scored.into_iter().take(5).map(|(_, name)| printable(&name)).collect()
 }
 
+/// What made a tensor, rounding aside: a quantised network stores every result in bytes.
+fn maker(graph: &Graph, t: Tensor) -> Option<&Node> {
+    let node = graph.producer(t)?;
+    let before = node.inputs.first().copied().flatten().filter(|_| node.carried.is_none());
+    match (&*node.op, before) {
+        ("QuantizeLinear" | "DequantizeLinear", Some(before)) => maker(graph, before),
+        _ => Some(node),
+    }
+}
+
 /// How many spatial axes a convolution's output has, where they are not two: of a series, or of a volume.
 fn spatial_axes_but_two(graph: &Graph, t: Tensor) -> Option<usize> {
     let convolved = graph.producer(t).filter(|n| matches!(&*n.op, "Conv" | "ConvTranspose") && n.carried.is_none());
@@ -335,6 +345,11 @@ pub fn first_curved<'g>(graph: &'g Graph, head: &Head, layer: Tensor) -> Option<
     nodes.into_iter().find(|n| bends(n))
 }
 
+/// The first node between a layer and the scores that rounds to integers, through which gradients pass as if it did not.
+pub fn first_rounded<'g>(graph: &'g Graph, head: &Head, layer: Tensor) -> Option<&'g Node> {
+    after(graph, head, layer).into_iter().find(|n| matches!(&*n.op, "QuantizeLinear" | "DynamicQuantizeLinear"))
+}
+
 /// Nodes between a layer and the scores.
 fn after<'g>(graph: &'g Graph, head: &Head, layer: Tensor) -> Vec<&'g Node> {
     let needed = graph.needed_for(&[head.scores]);
@@ -362,7 +377,8 @@ fn is_class_map(graph: &Graph, head: &Head, t: Tensor) -> bool {
 /// or the second of two linear layers on tokens (MLP-Mixer). One linear layer alone may classify each cell.
 fn token_mixing_after<'g>(graph: &'g Graph, head: &Head, layer: Tensor) -> Option<&'g Node> {
     let rank = |t: Option<Tensor>| t.and_then(|t| graph.shape(t)).map_or(0, <[Dim]>::len);
-    let computed = |t: &Option<Tensor>| t.is_some_and(|t| graph.tensor(t).known.is_none());
+    let reached = reached(graph);
+    let computed = |t: &Option<Tensor>| t.is_some_and(|t| reached.contains(&t));
     let nodes = after(graph, head, layer);
     let attention = nodes.iter().find(|n| match &*n.op {
         "MatMul" => rank(n.outputs[0]) >= 3 && n.inputs.iter().all(computed),
@@ -415,6 +431,9 @@ mod tests {
             "Gather",
             "GatherElements",
             "TopK",
+            "QuantizeLinear", // As gradients see it.
+            "DequantizeLinear",
+            "DynamicQuantizeLinear",
             "CumSum",
             "Tile",
             "DepthToSpace",

@@ -6,7 +6,7 @@ mod layer;
 
 pub use head::{Activation, Head, HeadOptions, find_head};
 pub use last_linear::LastLinear;
-pub use layer::{Candidate, Layer, LayerError, automatic_layer, candidates, find_layer, first_curved};
+pub use layer::{Candidate, Layer, LayerError, automatic_layer, candidates, find_layer, first_curved, first_rounded};
 
 /// Why no class score can be found.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]

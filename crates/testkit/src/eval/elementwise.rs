@@ -97,30 +97,13 @@ fn cast(o: &Operands) -> Result<Vec<Value>, String> {
     let x = o.input(0)?;
     one(try_table(x.shape(), |i| {
         let v = x[i];
-        match range(to) {
+        match to.range() {
             None if to == DataType::Bool => Ok(truth(v != 0.0)),
             None => Ok(v),
             Some((least, most)) if (least..=most).contains(&v.trunc()) => Ok(v.trunc()),
             Some(_) => Err(format!("{v} is outside {to}")),
         }
     })?)
-}
-
-/// Least and greatest integer of a type.
-fn range(dtype: DataType) -> Option<(f64, f64)> {
-    let signed = |bits: i32| Some((-2f64.powi(bits - 1), 2f64.powi(bits - 1) - 1.0));
-    let unsigned = |bits: i32| Some((0.0, 2f64.powi(bits) - 1.0));
-    match dtype {
-        DataType::I8 => signed(8),
-        DataType::I16 => signed(16),
-        DataType::I32 => signed(32),
-        DataType::I64 => signed(64),
-        DataType::U8 => unsigned(8),
-        DataType::U16 => unsigned(16),
-        DataType::U32 => unsigned(32),
-        DataType::U64 => unsigned(64),
-        DataType::Bool | DataType::F16 | DataType::BF16 | DataType::F32 | DataType::F64 => None,
-    }
 }
 
 /// Integers are divided towards zero.

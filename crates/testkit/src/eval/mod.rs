@@ -6,6 +6,7 @@ mod indexing;
 mod layout;
 mod linear;
 mod normalise;
+mod quantise;
 mod reduce;
 mod window;
 
@@ -27,6 +28,7 @@ const FAMILIES: &[&[(&str, Definition)]] = &[
     layout::OPERATORS,
     linear::OPERATORS,
     normalise::OPERATORS,
+    quantise::OPERATORS,
     reduce::OPERATORS,
     window::OPERATORS,
 ];
