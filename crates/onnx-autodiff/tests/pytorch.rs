@@ -24,6 +24,8 @@ const NOT_ON_RTEN: &[(&str, &str)] = &[
     ("matmul-vector-right", "it leaves an axis of 1 where several matrices meet a vector"),
     ("maxpool-dilated-padded-ties", "it has no dilated MaxPool"),
     ("maxpool-dilated", "it has no dilated MaxPool"),
+    ("quantizelinear-words", "it has no 16-bit integers"),
+    ("quantizelinear-signed-words", "it has no 16-bit integers"),
 ];
 
 /// A case's graph with its gradients.

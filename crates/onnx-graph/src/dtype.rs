@@ -59,9 +59,7 @@ impl DataType {
     pub fn range(self) -> Option<(f64, f64)> {
         let bits = 8 * self.size() as i32;
         match self {
-            Self::I8 | Self::I16 | Self::I32 | Self::I64 => {
-                Some((-2f64.powi(bits - 1), 2f64.powi(bits - 1) - 1.0))
-            }
+            Self::I8 | Self::I16 | Self::I32 | Self::I64 => Some((-2f64.powi(bits - 1), 2f64.powi(bits - 1) - 1.0)),
             Self::U8 | Self::U16 | Self::U32 | Self::U64 => Some((0.0, 2f64.powi(bits) - 1.0)),
             Self::Bool | Self::F16 | Self::BF16 | Self::F32 | Self::F64 => None,
         }

@@ -32,14 +32,15 @@ impl Spelling {
     pub fn for_graph(graph: &Graph, batch: usize) -> Spelling {
         let dtype = |t: Option<&Option<Tensor>>| t.and_then(|t| graph.tensor((*t)?).dtype);
         let of = |node: &Node| dtype(node.inputs.first());
-        let wide = |t| matches!(dtype(t), Some(DataType::U16 | DataType::I16));
+        let wide = |t: Option<DataType>| matches!(t, Some(DataType::U16 | DataType::I16));
         let needs = |node: &Node| match &*node.op {
             _ if node.carried.is_some() => OLDEST,
             "AveragePool" if node.attributes.ints("dilations").iter().any(|d| *d != 1) => 19,
             "HardSwish" => 14,
             "ReduceMax" | "ReduceMin" if of(node) == Some(DataType::Bool) => 20,
-            "QuantizeLinear" if wide(node.outputs.first()) => 21,
-            "DequantizeLinear" if wide(node.inputs.first()) => 21,
+            "QuantizeLinear" if wide(dtype(node.outputs.first())) => 21,
+            "DequantizeLinear" if wide(of(node)) => 21,
+            "QuantizeLinear" | "DequantizeLinear" if dtype(node.inputs.get(1)) != Some(DataType::F32) => 19,
             "Mod" if of(node).is_some_and(DataType::is_float) => 28,
             "ScatterElements" => match node.attributes.text("reduction") {
                 "none" => OLDEST,

@@ -11,7 +11,7 @@ use crate::constant::Constant;
 use crate::dim::{Dim, element_count, show_shape};
 use crate::dtype::DataType;
 use crate::emit::Emit;
-use crate::graph::Tensor;
+use crate::graph::{Node, Tensor};
 use crate::ops::axis;
 
 pub(super) const OPERATORS: &[(&str, Settle)] = &[
@@ -26,11 +26,15 @@ pub(super) const OPERATORS: &[(&str, Settle)] = &[
 
 type Settled = Result<Vec<Option<Tensor>>, Refusal>;
 
-/// (q − zero point) · scale; `axis` counts where there are several scales.
+/// (q − zero point) · scale; `axis` counts where there are several scales. Once for all readers of q, so that what they read
+/// is one tensor.
 pub(super) fn dequantized(e: &Emit, q: Tensor, scale: Tensor, zero_point: Option<Tensor>, axis: usize) -> Tensor {
-    let inputs = [Some(q), Some(scale_of(e, scale)), zero_point.map(|z| scale_of(e, z))];
-    let given = if inputs[2].is_some() { 3 } else { 2 };
-    e.nodes("DequantizeLinear", &inputs[..given], Attributes::none().with("axis", axis as i64))[0]
+    let mut inputs = vec![Some(q), Some(scale_of(e, scale))];
+    inputs.extend(zero_point.map(|z| Some(scale_of(e, z))));
+    let attributes = Attributes::none().with("axis", axis as i64);
+    let same = |n: &&Node| &*n.op == "DequantizeLinear" && n.inputs == inputs && n.attributes == attributes;
+    let made = e.graph().nodes().iter().rev().find(same).and_then(|n| n.outputs[0]);
+    made.unwrap_or_else(|| e.nodes("DequantizeLinear", &inputs, attributes)[0])
 }
 
 /// saturate(round(x / scale) + zero point) as `to`.
@@ -120,7 +124,8 @@ fn by_element(n: &FileNode, blocks: Tensor) -> Result<Tensor, Refusal> {
     let mut flat = e.shape(blocks);
     let count = flat.get(along).and_then(|d| d.known());
     let extent = shape[along].known().ok_or("the length of its axis is not known")?;
-    let whole = count.and_then(|c| c.checked_mul(size)).filter(|whole| size > 0 && (extent..extent + size).contains(whole));
+    let whole =
+        count.and_then(|c| c.checked_mul(size)).filter(|whole| size > 0 && (extent..extent + size).contains(whole));
     let whole = whole.ok_or_else(|| format!("blocks of {size} of {} do not cover {extent}", show_shape(&flat)))?;
     let mut apart = flat.clone();
     apart.insert(along + 1, Dim::new(1));

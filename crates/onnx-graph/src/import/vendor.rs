@@ -180,7 +180,8 @@ fn qgemm(n: &FileNode) -> Settled {
     let (trans_a, trans_b) = (n.int_or("transA", 0) != 0, n.int_or("transB", 0) != 0);
     let a = floats_of(n, 0)?;
     let b = quantise::dequantized(e, n.input(3)?, n.input(4)?, n.optional(5), if trans_b { 0 } else { 1 });
-    let attributes = Attributes::none().with("transA", trans_a).with("transB", trans_b).with("alpha", alpha).with("beta", 1.0);
+    let attributes =
+        Attributes::none().with("transA", trans_a).with("transB", trans_b).with("alpha", alpha).with("beta", 1.0);
     let mut inputs = vec![Some(a), Some(b)];
     if let Some(bias) = n.optional(6) {
         let scale = e.scale(e.mul(n.input(1)?, n.input(4)?), alpha);

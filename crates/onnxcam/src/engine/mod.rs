@@ -72,8 +72,6 @@ pub enum Lack {
     CastToBool,
     /// Arithmetic, comparisons and MaxPool of 8-bit integers.
     Bytes,
-    /// QuantizeLinear by a quotient: it multiplies by 1 / scale, which rounds otherwise near the middle of two integers.
-    Quotients,
 }
 
 /// A model that is ready to run.

@@ -45,17 +45,6 @@ fn without(e: &Emit, node: &Node, inputs: &[Option<Tensor>], lacks: &[Lack]) -> 
             let equal = e.compare("Equal", x, e.constant(zero));
             Some(e.node("Not", &[equal], Attributes::none()))
         }
-        "QuantizeLinear" if lacking(Lack::Quotients) && e.graph().constant(inputs[1]?).is_none_or(|s| !is_one(s)) => {
-            let (scale, axis) = (inputs[1]?, a.int("axis") as usize);
-            let mut shape = e.shape(scale);
-            if let [count] = shape[..] {
-                shape = vec![Dim::new(1); e.rank(x) - axis];
-                shape[0] = count;
-            }
-            let quotient = e.div(x, e.reshape(scale, shape));
-            let ones = e.expand(e.number_like(scale, 1.0), e.shape(scale));
-            Some(e.nodes("QuantizeLinear", &[Some(quotient), Some(ones), inputs[2]], a.clone())[0])
-        }
         op if lacking(Lack::Bytes) && OF_BYTES.contains(&op) => {
             let byte = |t: &Tensor| matches!(dtype(*t), Some(DataType::U8 | DataType::I8));
             let narrow = inputs.iter().flatten().find(|t| byte(t)).and_then(|t| dtype(*t))?;
@@ -67,10 +56,6 @@ fn without(e: &Emit, node: &Node, inputs: &[Option<Tensor>], lacks: &[Lack]) -> 
         }
         _ => None,
     }
-}
-
-fn is_one(constant: &Constant) -> bool {
-    constant.to_f64().is_ok_and(|values| values.iter().all(|v| *v == 1.0))
 }
 
 /// Operators that rten has for 32-bit integers and not for bytes.

@@ -106,7 +106,7 @@ pub fn automatic_layer(graph: &Graph, head: &Head) -> Result<Layer, LayerError> 
 
 /// The layer that a name stands for: a tensor, a node, or a module path; or the only one with that ending.
 pub fn find_layer(graph: &Graph, head: &Head, query: &str) -> Result<Layer, LayerError> {
-    let t = resolve(graph, query)?;
+    let t = in_floats(graph, resolve(graph, query)?);
     let name = || printable(&graph.tensor(t).name);
     if !is_feature_map(graph, t) {
         return Err(LayerError::Shape { layer: name(), signature: graph.tensor(t).signature() });
@@ -120,10 +120,19 @@ pub fn find_layer(graph: &Graph, head: &Head, query: &str) -> Result<Layer, Laye
     Ok(layer(graph, t))
 }
 
+/// What DequantizeLinear makes of a tensor of rounded values; any other as it is.
+fn in_floats(graph: &Graph, t: Tensor) -> Tensor {
+    let back = |n: &&Node| &*n.op == "DequantizeLinear" && n.inputs[0] == Some(t) && n.carried.is_none();
+    graph.nodes().iter().find(back).and_then(|n| n.outputs[0]).unwrap_or(t)
+}
+
+/// Where the file has rounded values only, theirs is the name that people know.
 fn layer(graph: &Graph, t: Tensor) -> Layer {
+    let ours = graph.tensor(t).name.starts_with(onnx_graph::PREFIX);
+    let stored = graph.producer(t).filter(|n| ours && &*n.op == "DequantizeLinear").and_then(|n| n.inputs[0]);
     Layer {
         tensor: t,
-        name: graph.tensor(t).name.to_string(),
+        name: graph.tensor(stored.unwrap_or(t)).name.to_string(),
         module: graph.producer(t).map(|n| n.module.clone()).unwrap_or_default(),
     }
 }

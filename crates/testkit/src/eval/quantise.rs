@@ -5,11 +5,8 @@ use onnx_graph::DataType;
 use super::index::table;
 use super::{Definition, Operands, Value, one};
 
-pub(super) const OPERATORS: &[(&str, Definition)] = &[
-    ("QuantizeLinear", quantize),
-    ("DequantizeLinear", dequantize),
-    ("DynamicQuantizeLinear", dynamic_quantize),
-];
+pub(super) const OPERATORS: &[(&str, Definition)] =
+    &[("QuantizeLinear", quantize), ("DequantizeLinear", dequantize), ("DynamicQuantizeLinear", dynamic_quantize)];
 
 /// Scale and zero point of the element at an index.
 fn parameters<'a>(o: &Operands<'a>) -> Result<impl Fn(&[usize]) -> (f64, f64) + use<'a>, String> {

@@ -1,0 +1,89 @@
+//! Networks that ONNX Runtime's tools have quantised, on both engines, against a float64 computation of our own that passes
+//! gradients straight through rounding (`references/make_quantised.py`).
+
+#[path = "support/both.rs"]
+mod both;
+#[path = "support/networks.rs"]
+mod networks;
+
+use both::{engines, explain, plan};
+use networks::{Network, check_layer, dependence, reference_errors};
+use onnxcam::explain::{Explainer, PlanOptions};
+
+/// Why a network does not run on an engine.
+fn refused(network: &Network, engine: &str) -> Option<&'static str> {
+    (engine == "rten" && network.name.ends_with("words")).then_some("UINT16")
+}
+
+#[test]
+fn scores_weights_and_maps_are_those_of_the_definition() {
+    let networks = Network::quantised();
+    assert_eq!(networks.len(), 6);
+    let mut failures = Vec::new();
+    for engine in engines() {
+        for network in &networks {
+            let export = &network.exports[0];
+            if let Some(says) = refused(network, engine.name()) {
+                let plan = plan(&export.open(), &["grad-cam"], &PlanOptions::default()).unwrap();
+                let error = Explainer::new(&plan, &engine, 1, None).map(drop).unwrap_err().to_string();
+                assert!(error.contains(says), "{error}");
+                continue;
+            }
+            let errors = reference_errors(network, export, &engine);
+            println!("{export} on {}: {errors}", engine.name());
+            // Of words' 65,536 steps float32 does not meet every one.
+            let beyond = errors.beyond(if network.name.ends_with("words") { 1e-3 } else { 1e-4 });
+            if !beyond.is_empty() {
+                failures.push(format!("{export} on {}: {}", engine.name(), beyond.join(", ")));
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+#[test]
+fn the_layer_is_the_last_feature_map_as_it_is_stored() {
+    for network in Network::quantised() {
+        check_layer(&network, &network.exports[0]);
+    }
+}
+
+#[test]
+fn a_map_depends_on_its_picture_only() {
+    for engine in engines() {
+        for network in Network::quantised().iter().filter(|n| refused(n, engine.name()).is_none()) {
+            let errors = dependence(network, &network.exports[0], &engine);
+            let beyond = errors.beyond(1e-5);
+            assert!(beyond.is_empty(), "{} on {}: {}", network.name, engine.name(), beyond.join(", "));
+        }
+    }
+}
+
+#[test]
+fn straight_through_is_said() {
+    for network in Network::quantised() {
+        let plan = plan(&network.exports[0].open(), &["grad-cam", "grad-cam++"], &PlanOptions::default()).unwrap();
+        for map in &plan.maps {
+            let said = map.notes.iter().filter(|n| n.starts_with("straight-through: gradients pass `")).count();
+            assert_eq!(said, 1, "{}: {:?}", network.name, map.notes);
+        }
+        let alone = plan.notes.iter().any(|n| n.contains("batch of 1"));
+        assert_eq!(alone, network.name.ends_with("dynamic"), "{}: {:?}", network.name, plan.notes);
+    }
+}
+
+/// What ONNX Runtime makes of its own files, with whatever kernels for integers it has.
+#[test]
+fn scores_are_the_files_own() {
+    let Some(engine) = both::onnx_runtime() else { return };
+    for network in Network::quantised() {
+        let model = network.exports[0].open();
+        let mut session = engine.load(onnxcam::engine::Source::File(&network.exports[0].file), None).unwrap();
+        let own = both::run_session(&mut *session, &network.input).unwrap().remove(0);
+        let plan = plan(&model, &["grad-cam"], &PlanOptions::default()).unwrap();
+        let found = explain(&plan, &engine, &network.input, -1).remove(0).scores;
+        let off = own.iter().zip(&found).fold(0.0f32, |m, (a, b)| m.max((a - b).abs()));
+        let most = own.iter().fold(0.0f32, |m, v| m.max(v.abs()));
+        assert!(off <= 1e-4 * most, "{}: {off} of {most}", network.name);
+    }
+}
