@@ -9,6 +9,7 @@ import make_lite
 import make_operator_gradients
 import make_pictures
 import make_preprocess
+import make_quantised
 import make_vendor
 
 if __name__ == "__main__":
@@ -18,4 +19,5 @@ if __name__ == "__main__":
     make_pictures.main()
     make_checkpoints.main()
     make_golden.main()
+    make_quantised.main()
     make_vendor.main()

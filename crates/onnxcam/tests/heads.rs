@@ -8,12 +8,12 @@ mod heads;
 use both::{agreed, engines, pictures, plan, run_session};
 use heads::{certain, edited, elements, on_trunk, trunk};
 use ndarray::{Array2, ArrayD};
-use onnx_graph::Model;
+use onnx_graph::{DataType, Model};
 use onnxcam::engine::Source;
 use onnxcam::explain::{Explained, PlanError, PlanOptions};
 use onnxcam::target::{Activation, HeadError, HeadOptions};
 use testkit::models::{
-    Maker, tiny_binary, tiny_binary_vector, tiny_cnn, tiny_cnn_ending_in, tiny_conv_head, tiny_two_outputs,
+    Maker, raw, tiny_binary, tiny_binary_vector, tiny_cnn, tiny_cnn_ending_in, tiny_conv_head, tiny_two_outputs,
 };
 
 const METHODS: [&str; 3] = ["grad-cam", "grad-cam++", "cam"];
@@ -69,6 +69,44 @@ fn answers(model: &Model) -> Vec<Vec<f32>> {
     let mut session = engines()[0].load(Source::Bytes(model.to_bytes()), None).unwrap();
     let values = run_session(&mut *session, &x()).unwrap().remove(0);
     values.outer_iter().map(|row| row.iter().copied().collect()).collect()
+}
+
+/// A quantised network's answer is rounded, as floats or as bytes; its scores are what was rounded.
+#[test]
+fn rounded_answers() {
+    let net = |end: &dyn Fn(Maker) -> Maker| {
+        let head = Maker::new(17)
+            .input("x", "f32[N,3,16,16]")
+            .floats("step", &[], &[1.0 / 256.0])
+            .floats("wide", &[], &[1.0 / 16.0])
+            .tensor("zero", raw(DataType::U8, &[], vec![0]))
+            .tensor("middle", raw(DataType::U8, &[], vec![128]));
+        let mut proto = end(head).build();
+        let bare = tiny_cnn(17, 5).build().graph.unwrap();
+        let graph = proto.graph.as_mut().unwrap();
+        graph.node.splice(..0, bare.node);
+        graph.initializer.extend(bare.initializer);
+        Model::from_proto(proto, std::path::Path::new("rounded.onnx")).unwrap()
+    };
+    let expected = maps(&tiny_cnn(17, 5).model(), 3);
+    let probabilities = net(&|m| {
+        m.node("Softmax", &["logits"], &["p"])
+            .node("QuantizeLinear", &["p", "step", "zero"], &["q"])
+            .node("DequantizeLinear", &["q", "step", "zero"], &["probabilities"])
+            .output("probabilities", "f32[N,5]")
+    });
+    assert_eq!(activation(&probabilities), (Activation::Softmax, true));
+    same(&maps(&probabilities, 3), &expected);
+    let bytes = net(&|m| {
+        m.node("Softmax", &["logits"], &["p"])
+            .node("QuantizeLinear", &["p", "step", "zero"], &["q"])
+            .output("q", "u8[N,5]")
+    });
+    assert_eq!(activation(&bytes), (Activation::Softmax, true));
+    same(&maps(&bytes, 3), &expected);
+    let scores = net(&|m| m.node("QuantizeLinear", &["logits", "wide", "middle"], &["q"]).output("q", "u8[N,5]"));
+    assert_eq!(activation(&scores), (Activation::Softmax, false));
+    same(&maps(&scores, 3), &expected);
 }
 
 /// R02: one network saved bare, with Softmax, with LogSoftmax, with Reshape or Flatten behind.

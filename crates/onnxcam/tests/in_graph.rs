@@ -10,7 +10,7 @@ use onnxcam::engine::Choice;
 use onnxcam::method::GradCamPlusPlus;
 use onnxcam::picture::{ChannelOrder, Layout, Picture, Preset};
 use onnxcam::{Explanation, Model, Target};
-use testkit::models::{Maker, tiny_cnn};
+use testkit::models::{Maker, raw, tiny_cnn};
 
 /// `tiny_cnn` behind nodes that make `net`, f32[N,3,16,16].
 fn behind(front: Maker) -> Model {
@@ -105,6 +105,38 @@ fn a_rescaling_layer() {
         "the model normalises inside: x/127.5 − 1; pictures are fed as 0..255, not normalised again; assumed: shorter \
          side to 23, centre 20×20, bilinear, rgb; --preset says otherwise"
     );
+}
+
+/// As converted TensorFlow Lite models take pictures: bytes, signed ones too, that a DequantizeLinear spreads over −1..1; and
+/// floats that are rounded first.
+#[test]
+fn rounded_pictures() {
+    let front = |kind: &str, zero: (DataType, u8)| {
+        let net = Maker::new(17)
+            .input("image", &format!("{kind}[N,16,16,3]"))
+            .floats("step", &[], &[1.0 / 127.5])
+            .tensor("zero", raw(zero.0, &[], vec![zero.1]));
+        let net = match kind {
+            "f32" => net
+                .node("QuantizeLinear", &["image", "one", "none"], &["rounded"])
+                .floats("one", &[], &[1.0])
+                .tensor("none", raw(DataType::U8, &[], vec![0])),
+            _ => net.node("Identity", &["image"], &["rounded"]),
+        };
+        net.node("DequantizeLinear", &["rounded", "step", "zero"], &["ready"])
+            .node("Transpose", &["ready"], &["net"])
+            .with("perm", [0, 3, 1, 2])
+    };
+    let fed = fed(1.0 / 127.5, [128.0 / 127.5; 3], [1.0; 3]);
+    let cases = [
+        (front("u8", (DataType::U8, 128)), "x/127.5 − 1.0039; pictures are fed as 0..255"),
+        (front("f32", (DataType::U8, 128)), "x/127.5 − 1.0039; pictures are fed as 0..255"),
+        (front("i8", (DataType::I8, 0)), "x/127.5; pictures are fed as −128..127"),
+    ];
+    for (net, says) in cases {
+        let note = same(&behind(net), &plain(), &fed);
+        assert!(note.contains(says), "{note}");
+    }
 }
 
 fn imagenet_inside(net: Maker, from: &str) -> Maker {

@@ -79,6 +79,12 @@ impl Normalisation {
         Some(Normalisation { scale, offset }).filter(|n| n.scale.iter().chain(&n.offset).all(|v| v.is_finite()))
     }
 
+    /// The same of samples from which this is subtracted before they reach the graph.
+    pub fn behind_subtraction(mut self, by: f64) -> Normalisation {
+        self.offset.iter_mut().zip(&self.scale).for_each(|(offset, scale)| *offset -= by * scale);
+        self
+    }
+
     /// The samples of which this makes what networks are usually trained on; `None` where it does of neither.
     ///
     /// Usual are ranges of a width from ½ on within ±4, and bytes from which a mean is subtracted. Samples 0..=1 that

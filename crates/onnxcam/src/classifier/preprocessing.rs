@@ -1,7 +1,7 @@
 //! How pictures become this network's input: what the user says, else what the file's metadata says, else what its first
 //! nodes do themselves, else torchvision's way.
 
-use onnx_graph::{Dim, Graph, Tensor, show_shape};
+use onnx_graph::{DataType, Dim, Graph, Tensor, show_shape};
 
 use super::in_graph::{Normalisation, Samples, layout_in};
 use crate::picture::{ChannelOrder, Filter, Fit, Layout, Preprocess, Preset, numbers};
@@ -70,8 +70,8 @@ pub(super) struct SettledPreprocessing {
 }
 
 impl Preprocessing {
-    /// For this input of a graph that makes `scores`. Integer inputs take samples 0..=255 as they are; `named` is the
-    /// preset that the file names.
+    /// For this input of a graph that makes `scores`. Integer inputs take samples 0..=255 as they are, signed bytes
+    /// these less 128; `named` is the preset that the file names.
     pub(super) fn settle(
         &self,
         graph: &Graph,
@@ -87,9 +87,11 @@ impl Preprocessing {
         let preset = self.preset.or(from_file);
         let mut preprocess =
             Preprocess::preset(preset.unwrap_or(Preset::Torchvision), height, width).with_layout(layout);
-        let plain = Preprocess { scale: 1.0, mean: [0.0; 3], std: [1.0; 3], ..preprocess.clone() };
+        let middle = if info.dtype == Some(DataType::I8) { 128.0 } else { 0.0 };
+        let plain = Preprocess { scale: 1.0, mean: [middle; 3], std: [1.0; 3], ..preprocess.clone() };
         let said = self.scale.is_some() || self.mean.is_some() || self.std.is_some();
         let inside = Normalisation::of(graph, input, scores, layout).filter(|_| preset.is_none() && !said);
+        let inside = inside.map(|n| n.behind_subtraction(middle.into()));
         let inside = inside.and_then(|n| Some((n.samples()?, n)));
         let inside = inside.filter(|(samples, _)| !integer || *samples == Samples::Bytes);
         if let Some((samples, _)) = &inside {
@@ -117,6 +119,7 @@ impl Preprocessing {
         let note = match (preset, inside) {
             (Some(_), _) => None,
             (None, Some((samples, inside))) => {
+                let samples = if middle == 0.0 { samples.to_string() } else { "−128..127".to_owned() };
                 let open = self.open_ways(&preprocess);
                 let assumed = if open.is_empty() { String::new() } else { format!("assumed: {}; ", open.join(", ")) };
                 Some(format!(

@@ -102,9 +102,15 @@ pub fn find_head(graph: &mut Graph, options: &HeadOptions) -> Result<Head, HeadE
     })
 }
 
+/// What was rounded where a tensor holds rounded values.
+fn unrounded(graph: &Graph, t: Tensor) -> Tensor {
+    let rounded = graph.producer(t).filter(|n| &*n.op == "QuantizeLinear" && n.carried.is_none());
+    rounded.and_then(|n| n.inputs[0]).unwrap_or(t)
+}
+
 /// How many scores a picture has: [N, C], [N, C, 1, 1], [N]; `None` where the shape is no list of scores.
 fn score_count(graph: &Graph, t: Tensor) -> Option<usize> {
-    let info = graph.tensor(t);
+    let info = graph.tensor(unrounded(graph, t));
     let (batch, rest) = info.shape.as_deref()?.split_first()?;
     let images = batch.is_symbolic() || *batch == graph.shape(*graph.inputs.first()?)?.first().copied()?;
     let sizes: Vec<i64> = rest.iter().map(|d| d.known()).collect::<Option<_>>()?;
@@ -196,7 +202,7 @@ fn before_activation(graph: &Graph, output: Tensor) -> (Tensor, Option<Activatio
         };
         return (input, Some(found));
     }
-    (output, None)
+    (unrounded(graph, output), None)
 }
 
 /// Whether a softmax along this axis is one over the classes.
