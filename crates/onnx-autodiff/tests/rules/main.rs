@@ -8,6 +8,7 @@ mod indexing;
 mod layout;
 mod linear;
 mod normalise;
+mod quantise;
 mod reduce;
 mod states;
 #[path = "../support/mod.rs"]
@@ -101,6 +102,11 @@ pub fn number(value: f64) -> Operand {
 pub fn ints<const R: usize>(shape: [usize; R], values: &'static [i64]) -> Operand {
     let elements = move |_: &mut Draw| values.iter().map(|v| *v as f64).collect();
     constant(DataType::I64, shape, elements)
+}
+
+/// Constant bytes.
+pub fn bytes<const R: usize>(shape: [usize; R], values: &'static [i64]) -> Operand {
+    Operand { role: Role::Constant(DataType::U8), ..ints(shape, values) }
 }
 
 /// Constant booleans, drawn.

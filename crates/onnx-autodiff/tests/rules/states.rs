@@ -6,7 +6,7 @@ use onnx_autodiff::{GradientError, RULES, Rule, gradient};
 use onnx_graph::{DataType, Dim, Emit, Graph, ImportOptions, Tensor, import};
 use testkit::models::Maker;
 
-use crate::{a, elementwise, indexing, layout, linear, normalise, reduce, window};
+use crate::{a, elementwise, indexing, layout, linear, normalise, quantise, reduce, window};
 
 fn operators(state: fn(&Rule) -> bool) -> BTreeSet<&'static str> {
     RULES.iter().filter(|(_, rule)| state(rule)).map(|(op, _)| *op).collect()
@@ -20,6 +20,8 @@ fn every_rule_has_a_case() {
         layout::OPERATORS,
         linear::OPERATORS,
         normalise::OPERATORS,
+        quantise::OPERATORS,
+        quantise::STRAIGHT_THROUGH,
         reduce::OPERATORS,
         window::OPERATORS,
     ];
@@ -110,14 +112,15 @@ fn an_unknown_operator_of_integers_is_no_zero_either() {
         .input("x", "f32[N,3]")
         .floats("scale", &[], &[0.1])
         .tensor("zero", testkit::models::raw(DataType::U8, &[], vec![0]))
-        .node("QuantizeLinear", &["x", "scale", "zero"], &["q"])
+        .node("QuantizeLinear", &["x", "scale", "zero"], &["bytes"])
+        .node("BitwiseNot", &["bytes"], &["q"])
         .declare("q", "u8[N,3]")
         .node("Reshape", &["q", "flat"], &["r"])
         .integers("flat", &[1], &[-1])
         .node("Cast", &["r"], &["y"])
         .with("to", 1)
         .output("y", "f32[?]");
-    assert!(of_model(model).unwrap_err().to_string().starts_with("cannot differentiate `QuantizeLinear`"));
+    assert!(of_model(model).unwrap_err().to_string().starts_with("cannot differentiate `BitwiseNot`"));
 }
 
 #[test]

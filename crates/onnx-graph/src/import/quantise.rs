@@ -64,10 +64,14 @@ fn scale_of(e: &Emit, scale: Tensor) -> Tensor {
     if one { e.reshape(scale, vec![]) } else { scale }
 }
 
-/// What input `i` of the node quantises to: its type.
+/// The type of the rounded values that input `i` of the node holds, or whose zero point it is.
 pub(super) fn integer_type(n: &FileNode, i: usize) -> Result<DataType, Refusal> {
     let dtype = n.e.graph().tensor(n.input(i)?).dtype;
-    dtype.ok_or_else(|| format!("the type of input {i} is not known").into())
+    let dtype = dtype.ok_or_else(|| format!("the type of input {i} is not known here"))?;
+    if dtype.range().is_none() {
+        return Err(format!("input {i} is {dtype}, no integer").into());
+    }
+    Ok(dtype)
 }
 
 /// The axis of several scales.
@@ -86,10 +90,10 @@ pub(super) fn quantize_linear(n: &FileNode) -> Settled {
     let to = match (n.optional(2), declared) {
         (Some(_), _) => integer_type(n, 2)?,
         (None, None) => DataType::U8,
-        (None, Some(number)) => i32::try_from(number)
-            .ok()
-            .and_then(DataType::from_number)
-            .ok_or_else(|| format!("element type {number} is not supported"))?,
+        (None, Some(number)) => {
+            let to = i32::try_from(number).ok().and_then(DataType::from_number).filter(|t| t.range().is_some());
+            to.ok_or_else(|| format!("element type {number} is none to round to here"))?
+        }
     };
     if n.int_or("block_size", 0) != 0 {
         return Err("scales by block are read for weights only, where DequantizeLinear has them".into());
@@ -99,6 +103,7 @@ pub(super) fn quantize_linear(n: &FileNode) -> Settled {
 
 pub(super) fn dequantize_linear(n: &FileNode) -> Settled {
     let scale = n.input(1)?;
+    integer_type(n, 0)?;
     if let Some(to) = n.int("output_dtype").filter(|d| *d != 0)
         && n.e.graph().tensor(scale).dtype.is_some_and(|d| i64::from(d as i32) != to)
     {

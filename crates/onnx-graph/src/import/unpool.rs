@@ -98,7 +98,7 @@ fn max_unpool(n: &FileNode) -> Result<Vec<Option<Tensor>>, Refusal> {
     let spatial = kernel.len();
     let strides = n.ints("strides").unwrap_or_else(|| vec![1; spatial]);
     let pads = n.ints("pads").unwrap_or_else(|| vec![0; 2 * spatial]);
-    if [strides.len(), pads.len() / 2, shape.len().saturating_sub(2)] != [spatial; 3] {
+    if shape.len() != 2 + spatial || strides.len() != spatial || pads.len() != 2 * spatial {
         return Err(format!("its kernel, strides, pads do not go with {} axes", shape.len()).into());
     }
     let mut pooled = shape[..2].to_vec();

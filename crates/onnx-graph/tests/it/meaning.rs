@@ -519,3 +519,54 @@ fn indices_of_pooling_are_made_where_they_are_read() {
     let lines = net.output("at").lines();
     assert!(lines.iter().any(|line| line.starts_with("%at = Add(") && line.contains("i64[1,1,3]")), "{lines:?}");
 }
+
+/// One scale is a scalar, also as [1]; the zero point is written out, its type is the one to round to; blocks are repeated.
+#[test]
+fn rounding_to_few_bits() {
+    let net = |attributes| {
+        Net::of(21, [2, 4])
+            .weight(floats("s", &[1], &[0.5]))
+            .node("QuantizeLinear", &["x", "s"], &["q"], attributes)
+            .node("DequantizeLinear", &["q", "s"], &["y"], vec![])
+            .output("y")
+            .lines()
+    };
+    assert_eq!(
+        net(vec![]),
+        [
+            "%q = QuantizeLinear(x, 0.5, 0) {axis=0, to=2} : u8[2,4]",
+            "%y = DequantizeLinear(%q, 0.5) {axis=0} : f32[2,4]"
+        ]
+    );
+    assert_eq!(net(vec![int("output_dtype", 3)])[0], "%q = QuantizeLinear(x, 0.5, 0) {axis=0, to=3} : i8[2,4]");
+    for (wrong, attributes) in
+        [("{output_dtype=…}", vec![int("output_dtype", 1)]), ("{block_size=…}", vec![int("block_size", 2)])]
+    {
+        assert_eq!(net(attributes)[0], format!("%q = QuantizeLinear(x, s) {wrong} : ?[?]"));
+    }
+    let blocks = Net::of(21, [2, 4])
+        .weight(floats("s", &[2, 2], &[0.5, 1.0, 2.0, 4.0]))
+        .ints("q", &[1, 2, 3, 4])
+        .node("Cast", &["q"], &["bytes"], vec![int("to", 3)])
+        .node("Unsqueeze", &["bytes", "zero"], &["row"], vec![])
+        .ints("zero", &[0])
+        .node("Expand", &["row", "two"], &["w"], vec![])
+        .ints("two", &[2, 4])
+        .node("DequantizeLinear", &["w", "s"], &["y"], vec![int("axis", 1), int("block_size", 2)])
+        .output("y");
+    let graph = blocks.import().graph;
+    let y = graph.constant(graph.find("y").unwrap()).unwrap().to_f64().unwrap();
+    assert_eq!(y, [0.5, 1.0, 3.0, 4.0, 2.0, 4.0, 12.0, 16.0]);
+}
+
+/// A node whose windows have more axes than its input is carried, whatever else it says.
+#[test]
+fn windows_on_a_vector() {
+    for op in ["MaxPool", "AveragePool", "LpPool", "MaxUnpool"] {
+        let net = Net::of(18, [4])
+            .ints("i", &[0, 1, 2, 3])
+            .node(op, &["x", "i"][..if op == "MaxUnpool" { 2 } else { 1 }], &["y"], vec![ints("kernel_shape", &[])])
+            .output("y");
+        assert!(net.lines()[0].ends_with("?[?]"), "{op}: {:?}", net.lines());
+    }
+}

@@ -91,8 +91,7 @@ impl Preprocessing {
         let plain = Preprocess { scale: 1.0, mean: [middle; 3], std: [1.0; 3], ..preprocess.clone() };
         let said = self.scale.is_some() || self.mean.is_some() || self.std.is_some();
         let inside = Normalisation::of(graph, input, scores, layout).filter(|_| preset.is_none() && !said);
-        let inside = inside.map(|n| n.behind_subtraction(middle.into()));
-        let inside = inside.and_then(|n| Some((n.samples()?, n)));
+        let inside = inside.and_then(|n| Some((n.clone().behind_subtraction(middle.into()).samples()?, n)));
         let inside = inside.filter(|(samples, _)| !integer || *samples == Samples::Bytes);
         if let Some((samples, _)) = &inside {
             preprocess = plain.with_scale(samples.scale());
