@@ -52,7 +52,7 @@ def to_channels_first(tensor, channels_last):
 
 
 def references(model, x, layers, classes):
-    """Logits [classes], and for each layer and class a list of {method: (map [h, w], scale)}: one for each equal tensor.
+    """Logits [classes], and for each layer and class a list of {method: (map [h, w] before relu, scale)}: one for each equal tensor.
 
     `model` is left in float64. x float32 [1, 3, H, W], layers: arrays [1, K, h, w].
     """
@@ -72,7 +72,7 @@ def candidate(score, cut, channels_last):
         return {}
     a, g = (to_channels_first(tensor, channels_last) for tensor in (cut.detach(), g))
     sums = {method: equations.weighted_sum(weights(a, g), a) for method, weights in METHODS.items()}
-    return {method: (signed[0].clamp(min=0).numpy(), float(scale[0])) for method, (signed, scale) in sums.items()}
+    return {method: (signed[0].numpy(), float(scale[0])) for method, (signed, scale) in sums.items()}
 
 
 def error(map, reference, scale):

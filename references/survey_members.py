@@ -8,6 +8,7 @@ import torchvision
 from torch import nn
 
 from networks import Network, warm_up
+from onnx_files import EXPORTERS
 
 # The groups, in the order of the page.
 GROUPS = ("torchvision", "timm", "torchvision-other", "timm-other")
@@ -38,6 +39,9 @@ swin_tiny_patch4_window7_224 mobilevit_xxs pit_ti_224 xcit_nano_12_p16_224 mvitv
 efficientformer_l1 efficientvit_b0 visformer_tiny coatnet_pico_rw_224 mixer_s32_224 deit_tiny_patch16_224
 """.split()
 
+# What the newer exporter refuses.
+BY_BOTH = {"efficientnet_cc_b0_4e"}
+
 
 @dataclass(frozen=True)
 class Member:
@@ -50,6 +54,11 @@ class Member:
     @property
     def name(self):
         return f"{self.library}.{self.model}"
+
+    @property
+    def exporters(self):
+        """timm's by the newer exporter; by the older one where that is the only one that takes the network."""
+        return EXPORTERS if self.library == "torchvision" or self.model in BY_BOTH else ("new",)
 
 
 def members():

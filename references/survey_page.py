@@ -1,6 +1,5 @@
 """docs/networks.md from the records of the survey."""
 
-import json
 import re
 from collections import Counter
 
@@ -17,9 +16,9 @@ the class is the predicted one, the target layer the one that onnxcam takes by i
 nothing about a graph.
 
 - **score**: the class score's difference from PyTorch's in float64, relative to the largest.
-- **Grad-CAM, Grad-CAM++**: the raw map's largest difference from autograd in float64 and `references/equations.py`, relative
-  to max_ij Σ_k |w_k A_k|, on ONNX Runtime; **rten**: the larger of the two on rten, or why there is none. The tensor in PyTorch
-  is found by its value, not by its name.
+- **Grad-CAM, Grad-CAM++**: the raw map's largest difference, before the last relu (in rows of commit fd3c717 and f65b806
+  after it), from autograd in float64 and `references/equations.py`, relative to max_ij Σ_k |w_k A_k|, on ONNX Runtime;
+  **rten**: the larger of the two on rten, or why there is none. The tensor in PyTorch is found by its value, not by its name.
 - **cost**: `onnxcam bench --engine ort --threads 1`, the fastest Grad-CAM++ run over the fastest plain run. The machine had
   other work, so that single figures are uncertain, those of small networks by a third and more; the medians below less so.
 - **memory**: peak of `onnxcam explain` on ONNX Runtime, both methods, in MiB, the engine's and the weights' included.
@@ -40,15 +39,13 @@ is the right answer here.
 """
 
 
-def page(out):
-    """The page, from every record in `out` whose network is still in the list."""
-    order = {member.name: (number, member.group) for number, member in enumerate(members())}
-    records = [json.loads(path.read_text(encoding="utf-8")) for path in out.glob("*.json")]
-    records = [record for record in records if record["network"] in order]
-    records.sort(key=lambda r: (order[r["network"]][0], EXPORTERS.index(r["exporter"])))
-    parts = [HEAD.format(tolerance=TOLERANCE), made_with(records), "\n", summary(records)]
+def page(records):
+    """The page, from the records {(network, exporter): record} of all networks of the list."""
+    of_members = [(m, records[m.name, e]) for m in members() for e in EXPORTERS if (m.name, e) in records]
+    of = {group: [record for member, record in of_members if member.group == group] for group in TITLES}
+    parts = [HEAD.format(tolerance=TOLERANCE), made_with(sum(of.values(), [])), "\n", summary(of)]
     for group, title in TITLES.items():
-        of_group = [record for record in records if order[record["network"]][1] == group]
+        of_group = of[group]
         parts.append(f"\n## {title}\n")
         parts.append(table(of_group) + failures(of_group) + notes(of_group) if "other" not in group else OTHER + others(of_group))
     return "".join(parts)
@@ -64,20 +61,19 @@ def made_with(records):
     return f"\nMade with {named}; onnxcam of commit {of}.\n"
 
 
-def summary(records):
+def summary(of_groups):
     """A line for each group and exporter."""
     lines = ["| | exporter | networks | pass | rten agrees too | worst score | worst Grad-CAM | worst Grad-CAM++ | median cost |"]
     lines.append("|---|---|---|---|---|---|---|---|---|")
     for group in ("torchvision", "timm"):
         for exporter in EXPORTERS:
-            of = [r for r in records if r["group"] == group and r["exporter"] == exporter]
+            of = [r for r in of_groups[group] if r["exporter"] == exporter]
             if not of:
                 continue
             good = [r for r in of if "failure" not in r]
             both = sum(rten_error(r) is not None and rten_error(r) <= TOLERANCE for r in good)
-            worst = [max((r["engines"]["ort"]["score_error"] for r in good), default=0)]
-            worst += [max((r["engines"]["ort"]["maps"][m] for r in good), default=0) for m in ("grad-cam", "grad-cam++")]
-            costs = sorted(r["cost"]["ratio"] for r in good)
+            worst = [max((r["errors"][what] for r in good), default=0) for what in ("score", "grad-cam", "grad-cam++")]
+            costs = sorted(r["cost"] for r in good)
             figures = " | ".join(f"{value:.0e}" for value in worst)
             cost = f"{costs[len(costs) // 2]:.2f}" if costs else "–"
             lines.append(f"| {group} | {exporter} | {len(of)} | {len(good)} | {both} | {figures} | {cost} |")
@@ -85,25 +81,23 @@ def summary(records):
 
 
 def rten_error(record):
-    maps = record["engines"].get("rten", {}).get("maps")
-    return max(maps.values()) if maps else None
+    return record["rten"].get("error")
 
 
 def table(records):
     lines = ["", "| network | exporter | target layer | made by | K×h×w | score | Grad-CAM | Grad-CAM++ | rten | cost | memory |"]
     lines.append("|---|---|---|---|---|---|---|---|---|---|---|")
-    lines += [row(record) for record in records if "maps" in record.get("engines", {}).get("ort", {})]
+    lines += [row(record) for record in records if "errors" in record]
     return "\n".join(lines) + "\n"
 
 
 def row(record):
-    ort, layer = record["engines"]["ort"], record["layer"]
-    maps = ort["maps"] or {}
-    figures = [ort["score_error"], maps.get("grad-cam"), maps.get("grad-cam++"), rten_error(record)]
+    errors, layer = record["errors"], record["layer"]
+    figures = [errors["score"], errors.get("grad-cam"), errors.get("grad-cam++"), rten_error(record)]
     figures = ["–" if figure is None else f"{figure:.0e}" for figure in figures]
-    shape = "×".join(str(n) for n in layer["shape"][1:])
+    shape = "×".join(map(str, layer["shape"]))
     name = f"`{layer['tensor']}`" + (f" ({layer['module']})" if layer["module"] and layer["module"] not in layer["tensor"] else "")
-    cells = [short(record), record["exporter"], name, layer["operator"], shape, *figures, f"{record['cost']['ratio']:.2f}", ort["peak_mib"]]
+    cells = [short(record), record["exporter"], name, layer["operator"], shape, *figures, f"{record['cost']:.2f}", record["peak_mib"]]
     return "| " + " | ".join(map(str, cells)) + " |"
 
 
@@ -118,8 +112,8 @@ def failures(records):
         where = f"- {short(record)}, {record['exporter']}"
         if "failure" in record:
             lines.append(f"{where}, {record['failure']['stage']}: {one_line(record['failure']['reason'])}")
-        elif "refusal" in record["engines"]["rten"]:
-            lines.append(f"{where}, rten only: {one_line(record['engines']['rten']['refusal'])}")
+        elif "refusal" in record["rten"]:
+            lines.append(f"{where}, rten only: {one_line(record['rten']['refusal'])}")
     return "\nFailed:\n\n" + "\n".join(lines) + "\n" if lines else "\nNone failed.\n"
 
 
@@ -127,7 +121,7 @@ def notes(records):
     """How often the program said what about its results."""
     said = Counter()
     for record in records:
-        said.update({kind(note) for note in record.get("engines", {}).get("ort", {}).get("notes", [])})
+        said.update({kind(note) for note in record.get("notes", [])})
     lines = [f"- {count} × {note}" for note, count in said.most_common()]
     return "\nWhat onnxcam noted:\n\n" + "\n".join(lines) + "\n" if lines else ""
 
@@ -144,11 +138,10 @@ def one_line(reason):
 def others(records):
     lines = ["", "| network | exporter | what happens | memory |", "|---|---|---|---|"]
     for record in records:
-        ort = record.get("engines", {}).get("ort", {})
         if "failure" in record:
-            what = one_line(record["failure"]["reason"].split("\nhint:")[0])
+            what = one_line(record["failure"]["reason"])
             what = what if record["failure"]["stage"] == "explain" else f"{record['failure']['stage']}: {what}"
         else:
-            what = f"explained at `{record['layer']['tensor']}`; Grad-CAM++ within {ort['maps']['grad-cam++']:.0e}"
-        lines.append(f"| {short(record)} | {record['exporter']} | {what} | {ort.get('peak_mib', '–')} |")
+            what = f"explained at `{record['layer']['tensor']}`; Grad-CAM++ within {record['errors']['grad-cam++']:.0e}"
+        lines.append(f"| {short(record)} | {record['exporter']} | {what} | {record.get('peak_mib', '–')} |")
     return "\n".join(lines) + "\n"
