@@ -6,10 +6,10 @@ The program is run as a user runs it.
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
-import threading
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -29,6 +29,15 @@ from survey_records import rounded
 TOLERANCE = 1e-3
 METHODS = tuple(survey_autograd.METHODS)
 PACKAGES = ("torch", "torchvision", "onnx", "onnxruntime", "onnxscript", "timm")
+
+# Starts the program and writes its exit status and peak memory: what a process counts as its peak begins with the memory of
+# the one that started it, so a small one has to.
+START = """
+import json, resource, subprocess, sys
+status = subprocess.call(sys.argv[2:])
+with open(sys.argv[1], "w") as file:
+    json.dump([status, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss], file)
+"""
 
 
 class Failure(Exception):
@@ -60,7 +69,7 @@ def check(member, exporters, scratch, program, limit_s):
     for exporter, record in records.items():
         with tempfile.TemporaryDirectory(dir=scratch) as folder:
             try:
-                export(network.model, x, Path(folder) / "model.onnx", exporter)
+                export(network.model, x, Path(folder) / "model.onnx", exporter, member.static)
                 seen[exporter] = look(Program(program, Path(folder), limit_s), x, record)
             except Failure as failure:
                 record["failure"] = {"stage": failure.stage, "reason": failure.reason}
@@ -71,10 +80,11 @@ def check(member, exporters, scratch, program, limit_s):
     return list(records.values())
 
 
-def export(model, x, path, exporter):
+def export(model, x, path, exporter, static):
+    # The newer exporter takes a batch of one for a constant.
+    batch = x if static else torch.cat([x, x.flip(3)])
     try:
-        # The newer exporter takes a batch of one for a constant.
-        onnx_files.export(model, torch.cat([x, x.flip(3)]), str(path), exporter, external_data=True)
+        onnx_files.export(model, batch, str(path), exporter, static=static, external_data=True)
     except Exception as error:  # whatever an exporter raises is what there is to say
         while error.__cause__:
             error = error.__cause__
@@ -95,24 +105,24 @@ class Program:
 
         What is `urgent` goes before other processes, where the system allows that.
         """
-        stdout, stderr = self.folder / "stdout", self.folder / "stderr"
-        stopped = threading.Event()
+        stdout, stderr, usage = (self.folder / name for name in ("stdout", "stderr", "usage"))
+        command = [sys.executable, "-ISc", START, usage, self.program, *arguments]
         with stdout.open("wb") as out, stderr.open("wb") as err:
-            command = [self.program, *arguments]
-            process = subprocess.Popen(command, stdout=out, stderr=err, cwd=self.folder, env=self.environment)
+            options = {"stdout": out, "stderr": err, "cwd": self.folder, "env": self.environment}
+            process = subprocess.Popen(command, start_new_session=True, **options)
             if urgent:
-                with contextlib.suppress(PermissionError):
-                    os.setpriority(os.PRIO_PROCESS, process.pid, -10)
-            timer = threading.Timer(self.limit_s, lambda: (stopped.set(), process.kill()))
-            timer.start()
-            _, status, usage = os.wait4(process.pid, 0)
-            timer.cancel()
-        process.returncode = os.waitstatus_to_exitcode(status)
-        peak_mib = round(usage.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10))
-        if process.returncode:
-            text = stderr.read_text(encoding="utf-8", errors="replace")
-            said = f"stopped after {self.limit_s} s" if stopped.is_set() else reason(text, process.returncode)
-            raise Failure(arguments[0], said, peak_mib)
+                with contextlib.suppress(PermissionError, ProcessLookupError):
+                    os.setpriority(os.PRIO_PGRP, process.pid, -10)
+            try:
+                process.wait(self.limit_s)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+                raise Failure(arguments[0], f"stopped after {self.limit_s} s") from None
+        status, peak = json.loads(usage.read_text(encoding="utf-8"))
+        peak_mib = round(peak / (2**20 if sys.platform == "darwin" else 2**10))
+        if status:
+            raise Failure(arguments[0], reason(stderr.read_text(encoding="utf-8", errors="replace"), status), peak_mib)
         return stdout.read_text(encoding="utf-8"), peak_mib
 
 
