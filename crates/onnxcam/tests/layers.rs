@@ -365,11 +365,9 @@ fn group_normalisation_hides_no_layer() {
             .integers("maps", &[4], &[0, 12, 8, 8])
             .node("Reshape", &["shuffled", "maps"], &["normalised"])
     };
-    for (opset, normalised, taken) in [
-        (17, &written_out as &dyn Fn(Maker) -> Maker, "block"),
-        (21, &operator, "block"),
-        (17, &moved, "conv3"),
-    ] {
+    for (opset, normalised, taken) in
+        [(17, &written_out as &dyn Fn(Maker) -> Maker, "block"), (21, &operator, "block"), (17, &moved, "conv3")]
+    {
         let net = trunk_of(opset).weights("w3", &[12, 12, 1, 1]).node("Conv", &["features", "w3"], &["conv3"]);
         let net = normalised(net).node("Relu", &["normalised"], &["block"]);
         let model = pooled_head(net, "block", 12).output("logits", "f32[N,5]").model();
