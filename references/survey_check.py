@@ -30,8 +30,8 @@ TOLERANCE = 1e-3
 METHODS = tuple(survey_autograd.METHODS)
 PACKAGES = ("torch", "torchvision", "onnx", "onnxruntime", "onnxscript", "timm")
 
-# Starts the program and writes its exit status and peak memory: what a process counts as its peak begins with the memory of
-# the one that started it, so a small one has to.
+# Starts the program and writes its exit status and peak memory. A process's peak counts the memory of the one that
+# started it, so a small one has to.
 START = """
 import json, resource, subprocess, sys
 status = subprocess.call(sys.argv[2:])
@@ -127,7 +127,7 @@ class Program:
 
 
 def reason(stderr, status):
-    """What the program said, from its error on, without notes and hints; how it ended where it was not itself that ended it."""
+    """The program's error, without notes and hints; its exit status where it did not come to say one."""
     lines = [line for line in stderr.split("\nhint:")[0].splitlines() if line.strip() and not line.startswith("note:")]
     if not lines or not lines[0].startswith("error:"):
         lines.insert(0, f"exit status {status}")
@@ -146,15 +146,17 @@ def look(program, x, record):
     listed = json.loads(program.run("layers", "model.onnx", "--json")[0])
     layer = next(layer for layer in listed["layers"] if layer["automatic"])
     seen.features = values(program.folder, layer["tensor"], x)
-    record["layer"] = {key: layer[key] for key in ("tensor", "module", "operator")} | {"shape": list(seen.features.shape[1:])}
+    named = {key: layer[key] for key in ("tensor", "module", "operator")}
+    record["layer"] = named | {"shape": list(seen.features.shape[1:])}
     record["cost"] = cost(program)
     return seen
 
 
 def explain(program, engine, seen, record):
-    """Both methods' maps by one engine, before the last relu: where nothing speaks for the class they are compared, too."""
+    """Both methods' maps by one engine, before the last relu, so that there is something to compare in every one."""
     arguments = ["--model", "model.onnx", "--method", ",".join(METHODS), "--signed", "--save", "map", "--json"]
-    stdout, peak_mib = program.run("explain", "input.npy", *arguments, "--engine", engine, "--out", program.folder / engine)
+    arguments += ["--engine", engine, "--out", program.folder / engine]
+    stdout, peak_mib = program.run("explain", "input.npy", *arguments)
     said = json.loads(stdout)
     predicted, explained = said["top"][0]["class"], said["explanations"]
     if engine == "ort":
@@ -168,7 +170,10 @@ def explain(program, engine, seen, record):
 
 
 def cost(program):
-    """The fastest run with Grad-CAM++ over the fastest plain one, on ONNX Runtime. One thread: on a busy machine two wait for each other."""
+    """The fastest run with Grad-CAM++ over the fastest plain one, on ONNX Runtime.
+
+    One thread: on a busy machine two wait for each other.
+    """
     size = sum(file.stat().st_size for file in program.folder.glob("model.onnx*"))
     rounds = 20 if size < 20e6 else 10 if size < 120e6 else 5
     arguments = ["--engine", "ort", "--threads", "1", "--rounds", str(rounds), "--json"]

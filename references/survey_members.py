@@ -33,7 +33,7 @@ convformer_s18 convmixer_768_32 focalnet_tiny_srf hgnet_tiny hgnetv2_b0 tresnet_
 fasternet_t0 resnet50_gn resnetblur18 inception_v4 inception_resnet_v2
 """.split()
 
-# With attention, token mixing or a Fourier transform. The first are those that PUBLIC-REPORTS of the peers name.
+# With attention, token mixing or a Fourier transform. The first are those that a peer of ours failed on.
 TIMM_OTHER = """
 swin_tiny_patch4_window7_224 mobilevit_xxs pit_ti_224 xcit_nano_12_p16_224 mvitv2_tiny pvt_v2_b0 caformer_s18
 edgenext_xx_small efficientformer_l1 efficientvit_b0 visformer_tiny coatnet_nano_rw_224 maxvit_pico_rw_256 mixer_s32_224
@@ -122,8 +122,8 @@ def enliven(model):
 def lift(model):
     """Biases that keep most values above the relu, as training may.
 
-    Relu and then normalisation multiplies a random network's differences by 1.2 (relu keeps half of them and a third of the
-    variance). ConvMixer has 64 in a row: PyTorch's own float32 was 5e-3 away from its float64.
+    Relu and then normalisation multiplies the rounding in a random network by 1.2: relu keeps half of it, but only a third
+    of the variance. ConvMixer has 64 of them in a row, and PyTorch's own float32 was 5e-3 away from its float64.
     """
     for layer in model.modules():
         if isinstance(layer, nn.Conv2d):

@@ -1,12 +1,12 @@
 """Whether onnxcam explains the networks that people use: torchvision's and timm's, by both of PyTorch's exporters.
 
-    python references/survey_networks.py --program PATH/TO/onnxcam --build COMMIT [--only PART ...] [--failed | --again NAME ...]
+    python references/survey_networks.py --program PATH --build COMMIT [--only PART ...] [--failed | --again NAME ...]
     python references/survey_networks.py --page
 
-The first writes records into references/survey.jsonl (survey_records.py says what is in it), as each network is done; the
-second makes docs/networks.md from these. What has a record is not run again, except by `--failed` and `--again`, which takes
-whole names such as torchvision.resnet18; `--only` takes parts of names. Each network is a process of its own, `--jobs` of
-them run at a time. One survey at a time.
+The first writes records into references/survey.jsonl (survey_records.py says what is in it), as each network is done;
+the second makes docs/networks.md from these. PATH is onnxcam's, COMMIT what it was built from. What has a record is not
+run again, except by `--failed` and `--again`, which takes whole names such as torchvision.resnet18; `--only` takes parts
+of names. Each network is a process of its own, `--jobs` of them run at a time. One survey at a time.
 """
 
 import argparse
