@@ -32,7 +32,8 @@ class Cuts(TorchFunctionMode):
             return type(result)(self.look(part) for part in result)
         if not isinstance(result, torch.Tensor) or result.dim() != 4 or not result.requires_grad:
             return result
-        equal = [(found, last) for wanted, found in zip(self.wanted, self.found) for last in (False, True) if same(result, wanted, last)]
+        pairs = [(wanted, found, last) for wanted, found in zip(self.wanted, self.found) for last in (False, True)]
+        equal = [(found, last) for wanted, found, last in pairs if same(result, wanted, last)]
         if not equal:
             return result
         cut = result.clone()
@@ -52,9 +53,9 @@ def to_channels_first(tensor, channels_last):
 
 
 def references(model, x, layers, classes):
-    """Logits [classes], and for each layer and class a list of {method: (map [h, w], scale)}: one for each equal tensor.
+    """Logits [classes], and for each layer and class a list of {method: (map, scale)}, one for each equal tensor.
 
-    `model` is left in float64. x float32 [1, 3, H, W], layers: arrays [1, K, h, w].
+    Maps [h, w] are before the relu. `model` is left in float64. x float32 [1, 3, H, W], layers: arrays [1, K, h, w].
     """
     model.double()
     cuts = Cuts(layers)
@@ -72,7 +73,7 @@ def candidate(score, cut, channels_last):
         return {}
     a, g = (to_channels_first(tensor, channels_last) for tensor in (cut.detach(), g))
     sums = {method: equations.weighted_sum(weights(a, g), a) for method, weights in METHODS.items()}
-    return {method: (signed[0].clamp(min=0).numpy(), float(scale[0])) for method, (signed, scale) in sums.items()}
+    return {method: (signed[0].numpy(), float(scale[0])) for method, (signed, scale) in sums.items()}
 
 
 def error(map, reference, scale):

@@ -1,24 +1,16 @@
-"""One network of the survey, by both exporters: `check` writes a record for each.
+"""One network of the survey, by each exporter: `check` makes the records that survey_records.py describes.
 
-The program is run as a user runs it. A record is JSON:
-
-    network, exporter, group, parameters, input          what it is
-    build, versions                                      what it was made with
-    layer {tensor, module, operator, shape}, class       what onnxcam chose
-    engines.{ort,rten} {score_error, maps {method: error}, notes, seconds, peak_mib} or {refusal}
-    predicted                                            whether PyTorch predicts that class
-    cost {ratio, plain_ms, explained_ms, rounds}         minima, and the ratio of these
-    failure {stage, reason}                              absent where everything holds
+The program is run as a user runs it.
 """
 
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
-import threading
-import time
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
@@ -31,62 +23,68 @@ import onnx_files
 import survey_autograd
 from pictures import input_batch
 from survey_members import build
+from survey_records import rounded
 
 # Scores relative to the largest, maps relative to max_ij sum_k |w_k A_k|.
 TOLERANCE = 1e-3
 METHODS = tuple(survey_autograd.METHODS)
 PACKAGES = ("torch", "torchvision", "onnx", "onnxruntime", "onnxscript", "timm")
 
+# Starts the program and writes its exit status and peak memory. A process's peak counts the memory of the one that
+# started it, so a small one has to.
+START = """
+import json, resource, subprocess, sys
+status = subprocess.call(sys.argv[2:])
+with open(sys.argv[1], "w") as file:
+    json.dump([status, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss], file)
+"""
+
 
 class Failure(Exception):
-    """A stage that did not work out, and why."""
+    """A stage that did not work out, and why; the program's peak memory where it was the program that said so."""
 
-    def __init__(self, stage, reason):
+    def __init__(self, stage, reason, peak_mib=None):
         super().__init__(reason)
-        self.stage, self.reason = stage, reason
+        self.stage, self.reason, self.peak_mib = stage, reason, peak_mib
 
 
-def record_path(out, name, exporter):
-    return Path(out) / f"{name}.{exporter}.json"
+@dataclass
+class Seen:
+    """What the program made of a file: the predicted class, its score and the maps {method: [h, w]} by engine, and the
+    target layer's value [1, K, h, w]."""
+
+    predicted: int = None
+    scores: dict = field(default_factory=dict)
+    maps: dict = field(default_factory=dict)
+    features: np.ndarray = None
 
 
-def check(member, exporters, out, program, build_name, limit_s):
-    """Checks a network and writes its records."""
+def check(member, exporters, scratch, program, limit_s):
+    """A network's records, but for its name and the program's commit. Files go into the folder `scratch`."""
     network = build(member)
     x = input_batch(*network.input_size)[:1]
-    base = {
-        "network": member.name,
-        "group": member.group,
-        "parameters": sum(p.numel() for p in network.model.parameters()),
-        "input": list(x.shape),
-        "build": build_name,
-        "versions": {package: version(package) for package in PACKAGES if package != "timm" or member.library == "timm"},
-    }
-    records, layers, results = {}, {}, {}
-    for exporter in exporters:
-        records[exporter] = base | {"exporter": exporter}
-        with tempfile.TemporaryDirectory(dir=out) as folder:
-            try:
-                export(network.model, x, Path(folder) / "model.onnx", exporter)
-                results[exporter] = run_all(Program(program, Path(folder), limit_s), x, records[exporter])
-                layers[exporter] = layer_values(Path(folder), records[exporter]["layer"]["tensor"], x)
-            except Failure as failure:
-                records[exporter]["failure"] = {"stage": failure.stage, "reason": failure.reason}
-    compare(network.model, x, records, layers, results)
+    versions = {package: version(package) for package in PACKAGES if package != "timm" or member.library == "timm"}
+    records = {exporter: {"exporter": exporter, "versions": versions} for exporter in exporters}
+    seen = {}
     for exporter, record in records.items():
-        write(record_path(out, member.name, exporter), record)
+        with tempfile.TemporaryDirectory(dir=scratch) as folder:
+            try:
+                export(network.model, x, Path(folder) / "model.onnx", exporter, member.static)
+                seen[exporter] = look(Program(program, Path(folder), limit_s), x, record)
+            except Failure as failure:
+                record["failure"] = {"stage": failure.stage, "reason": failure.reason}
+                if failure.peak_mib is not None:
+                    record["peak_mib"] = failure.peak_mib
+    if seen:
+        compare(network.model, x, records, seen)
+    return list(records.values())
 
 
-def write(path, record):
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-    part.replace(path)
-
-
-def export(model, x, path, exporter):
+def export(model, x, path, exporter, static):
+    # The newer exporter takes a batch of one for a constant.
+    batch = x if static else torch.cat([x, x.flip(3)])
     try:
-        # The newer exporter takes a batch of one for a constant.
-        onnx_files.export(model, torch.cat([x, x.flip(3)]), str(path), exporter, external_data=True)
+        onnx_files.export(model, batch, str(path), exporter, static=static, external_data=True)
     except Exception as error:  # whatever an exporter raises is what there is to say
         while error.__cause__:
             error = error.__cause__
@@ -103,88 +101,88 @@ class Program:
         self.environment = os.environ | {"ORT_DYLIB_PATH": str(capi), "ONNXCAM_CACHE": str(folder / "cache")}
 
     def run(self, *arguments, urgent=False):
-        """Standard output, seconds and peak memory in MiB; a Failure where it ends otherwise than well.
+        """Standard output and peak memory in MiB; a Failure where it ends otherwise than well.
 
         What is `urgent` goes before other processes, where the system allows that.
         """
-        stdout, stderr = self.folder / "stdout", self.folder / "stderr"
-        start = time.monotonic()
+        stdout, stderr, usage = (self.folder / name for name in ("stdout", "stderr", "usage"))
+        command = [sys.executable, "-ISc", START, usage, self.program, *arguments]
         with stdout.open("wb") as out, stderr.open("wb") as err:
-            command = [self.program, *arguments]
-            process = subprocess.Popen(command, stdout=out, stderr=err, cwd=self.folder, env=self.environment)
+            options = {"stdout": out, "stderr": err, "cwd": self.folder, "env": self.environment}
+            process = subprocess.Popen(command, start_new_session=True, **options)
             if urgent:
-                with contextlib.suppress(PermissionError):
-                    os.setpriority(os.PRIO_PROCESS, process.pid, -10)
-            timer = threading.Timer(self.limit_s, process.kill)
-            timer.start()
-            _, status, usage = os.wait4(process.pid, 0)
-            timer.cancel()
-        seconds = time.monotonic() - start
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode:
-            text = stderr.read_text(encoding="utf-8", errors="replace")
-            if seconds >= self.limit_s:
-                text = f"error: stopped after {self.limit_s} s"
-            raise Failure(arguments[0], reason(text, process.returncode))
-        unit = 2**20 if sys.platform == "darwin" else 2**10
-        return stdout.read_text(encoding="utf-8"), round(seconds, 2), round(usage.ru_maxrss / unit)
+                with contextlib.suppress(PermissionError, ProcessLookupError):
+                    os.setpriority(os.PRIO_PGRP, process.pid, -10)
+            try:
+                process.wait(self.limit_s)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+                raise Failure(arguments[0], f"stopped after {self.limit_s} s") from None
+        status, peak = json.loads(usage.read_text(encoding="utf-8"))
+        peak_mib = round(peak / (2**20 if sys.platform == "darwin" else 2**10))
+        if status:
+            raise Failure(arguments[0], reason(stderr.read_text(encoding="utf-8", errors="replace"), status), peak_mib)
+        return stdout.read_text(encoding="utf-8"), peak_mib
 
 
 def reason(stderr, status):
-    """What the program said, from its error on, without notes and the folder's name."""
-    lines = [line for line in stderr.splitlines() if line.strip() and not line.startswith("note:")]
-    return "\n".join(lines)[:1500] or f"exit status {status}"
+    """The program's error, without notes and hints; its exit status where it did not come to say one."""
+    lines = [line for line in stderr.split("\nhint:")[0].splitlines() if line.strip() and not line.startswith("note:")]
+    if not lines or not lines[0].startswith("error:"):
+        lines.insert(0, f"exit status {status}")
+    return " ".join(" ".join(lines).split())[:1500]
 
 
-def run_all(program, x, record):
-    """Everything the program is asked; returns {engine: {method: map}}."""
+def look(program, x, record):
+    """Everything the program is asked; what it says of itself goes into the record."""
     np.save(program.folder / "input.npy", x.numpy())
-    maps, record["engines"] = {}, {}
-    for engine in ("ort", "rten"):
-        try:
-            maps[engine] = explain(program, engine, record)
-        except Failure as failure:
-            if engine == "ort":
-                raise
-            record["engines"][engine] = {"refusal": failure.reason}
+    seen = Seen()
+    record["peak_mib"] = explain(program, "ort", seen, record)
+    try:
+        explain(program, "rten", seen, record)
+    except Failure as failure:
+        record["rten"] = {"refusal": failure.reason}
     listed = json.loads(program.run("layers", "model.onnx", "--json")[0])
-    record["layer"] = next(layer for layer in listed["layers"] if layer["automatic"])
-    del record["layer"]["automatic"]
+    layer = next(layer for layer in listed["layers"] if layer["automatic"])
+    seen.features = values(program.folder, layer["tensor"], x)
+    named = {key: layer[key] for key in ("tensor", "module", "operator")}
+    record["layer"] = named | {"shape": list(seen.features.shape[1:])}
     record["cost"] = cost(program)
-    return maps
+    return seen
 
 
-def explain(program, engine, record):
-    """Maps [h, w] of both methods by one engine; what else it said goes into the record."""
-    out = program.folder / engine
-    arguments = ["--model", "model.onnx", "--method", ",".join(METHODS), "--save", "map", "--json"]
-    stdout, seconds, peak = program.run("explain", "input.npy", *arguments, "--engine", engine, "--out", out)
+def explain(program, engine, seen, record):
+    """Both methods' maps by one engine, before the last relu, so that there is something to compare in every one."""
+    arguments = ["--model", "model.onnx", "--method", ",".join(METHODS), "--signed", "--save", "map", "--json"]
+    arguments += ["--engine", engine, "--out", program.folder / engine]
+    stdout, peak_mib = program.run("explain", "input.npy", *arguments)
     said = json.loads(stdout)
-    explained = said["explanations"]
-    record["engines"][engine] = {
-        "score": said["top"][0]["score"],
-        "notes": sorted({note for one in explained for note in one["notes"]}),
-        "flat": any(one["flat"] for one in explained),
-        "seconds": seconds,
-        "peak_mib": peak,
-    }
-    record.setdefault("class", said["top"][0]["class"])
-    if record["class"] != said["top"][0]["class"]:
-        raise Failure("explain", f"ONNX Runtime predicts class {record['class']}, {engine} {said['top'][0]['class']}")
-    return {one["method"]: np.load(one["files"][0]).squeeze() for one in explained}
+    predicted, explained = said["top"][0]["class"], said["explanations"]
+    if engine == "ort":
+        seen.predicted = predicted
+        record["notes"] = sorted({note for one in explained for note in one["notes"]})
+    if predicted != seen.predicted:
+        raise Failure("explain", f"{engine} predicts class {predicted}, ONNX Runtime {seen.predicted}")
+    seen.scores[engine] = said["top"][0]["score"]
+    seen.maps[engine] = {one["method"]: np.load(one["files"][0]).squeeze() for one in explained}
+    return peak_mib
 
 
 def cost(program):
-    """Minima of plain and explained runs of Grad-CAM++ on ONNX Runtime. One thread: on a busy machine two wait for each other."""
+    """The fastest run with Grad-CAM++ over the fastest plain one, on ONNX Runtime.
+
+    One thread: on a busy machine two wait for each other.
+    """
     size = sum(file.stat().st_size for file in program.folder.glob("model.onnx*"))
     rounds = 20 if size < 20e6 else 10 if size < 120e6 else 5
     arguments = ["--engine", "ort", "--threads", "1", "--rounds", str(rounds), "--json"]
     measured = json.loads(program.run("bench", "model.onnx", *arguments, urgent=True)[0])
     plain, explained = measured["plain_min_ms"], measured["explained"][0]["min_ms"]
-    return {"ratio": round(explained / plain, 3), "plain_ms": plain, "explained_ms": explained, "rounds": rounds}
+    return round(explained / plain, 2)
 
 
-def layer_values(folder, tensor, x):
+def values(folder, tensor, x):
     """The value of a tensor of model.onnx, by ONNX Runtime without its optimisations."""
     model = onnx.load(folder / "model.onnx", load_external_data=False)
     if tensor not in [output.name for output in model.graph.output]:
@@ -195,40 +193,40 @@ def layer_values(folder, tensor, x):
     return session.run([tensor], {session.get_inputs()[0].name: x.numpy()})[0]
 
 
-def compare(model, x, records, layers, results):
+def compare(model, x, records, seen):
     """Holds scores and maps against PyTorch's, and says in the records what differs."""
-    exporters = list(layers)
-    classes = [records[exporter]["class"] for exporter in exporters]
-    logits, candidates = survey_autograd.references(model, x, [layers[e] for e in exporters], classes)
+    exporters = list(seen)
+    classes = [seen[exporter].predicted for exporter in exporters]
+    logits, candidates = survey_autograd.references(model, x, [seen[e].features for e in exporters], classes)
     largest = np.abs(logits).max()
     for exporter, found in zip(exporters, candidates):
-        record = records[exporter]
-        record["predicted"] = bool(logits.argmax() == record["class"])
-        record["equal_tensors"] = len(found)
-        for engine, maps in results[exporter].items():
-            said = record["engines"][engine]
-            said["score_error"] = float(abs(said.pop("score") - logits[record["class"]]) / largest)
-            said["maps"] = min((map_errors(maps, one) for one in found if one), key=lambda e: max(e.values()), default=None)
-        beyond = objection(record, logits)
+        record, one = records[exporter], seen[exporter]
+        record["errors"] = {"score": rounded(abs(one.scores["ort"] - logits[one.predicted]) / largest)}
+        nearest = {engine: nearest_errors(maps, found) for engine, maps in one.maps.items()}
+        record["errors"] |= {method: rounded(error) for method, error in nearest["ort"].items()}
+        if "rten" in nearest:
+            record["rten"] = {"error": max(map(rounded, nearest["rten"].values()), default=None)}
+        beyond = objection(record, logits, one.predicted)
         if beyond:
             record["failure"] = beyond
 
 
-def map_errors(maps, reference):
-    """{method: error}. One tensor's reference; where two equal tensors lie at a kink, the nearer one is onnxcam's."""
-    return {method: survey_autograd.error(maps[method], *reference[method]) for method in METHODS}
+def nearest_errors(maps, candidates):
+    """{method: error}; empty without a candidate. Of two equal tensors that lie at a kink the nearer one is onnxcam's."""
+    errors = [{m: survey_autograd.error(maps[m], *reference[m]) for m in METHODS} for reference in candidates if reference]
+    return min(errors, key=lambda e: max(e.values()), default={})
 
 
-def objection(record, logits):
+def objection(record, logits, predicted):
     """The first thing that does not hold on ONNX Runtime, or None."""
-    said, wanted = record["engines"]["ort"], np.abs(logits).max() * TOLERANCE
-    if logits.max() - logits[record["class"]] > wanted:
+    errors = record["errors"]
+    if logits.max() - logits[predicted] > np.abs(logits).max() * TOLERANCE:
         return {"stage": "prediction", "reason": f"PyTorch predicts class {logits.argmax()}"}
-    if not said["score_error"] <= TOLERANCE:
-        return {"stage": "score", "reason": f"differs by {said['score_error']:.1e}"}
-    if said["maps"] is None:
+    if not errors["score"] <= TOLERANCE:
+        return {"stage": "score", "reason": f"differs by {errors['score']:.1e}"}
+    if not all(method in errors for method in METHODS):
         return {"stage": "layer", "reason": f"no tensor in PyTorch equals {record['layer']['tensor']}"}
-    for method, error in said["maps"].items():
-        if not error <= TOLERANCE:
-            return {"stage": method, "reason": f"the map differs by {error:.1e}"}
+    for method in METHODS:
+        if not errors[method] <= TOLERANCE:
+            return {"stage": method, "reason": f"the map differs by {errors[method]:.1e}"}
     return None

@@ -8,7 +8,7 @@ mod heads;
 mod networks;
 
 use both::{agreed, pictures, plan};
-use heads::{on_trunk, trunk};
+use heads::{on_trunk, trunk, trunk_of};
 use networks::Network;
 use onnx_graph::{ImportOptions, Model, import};
 use onnxcam::explain::{PlanError, PlanOptions};
@@ -334,6 +334,45 @@ fn channels_last_at_the_end() {
         &pictures(&shape, 1),
         -1,
     );
+}
+
+/// Group normalisation, an operator or written out as the newer exporter does, leaves the channels where they were; what
+/// moves them between two Reshapes does not.
+#[test]
+fn group_normalisation_hides_no_layer() {
+    let written_out = |net: Maker| {
+        net.integers("groups", &[3], &[0, 3, -1])
+            .floats("ones", &[3], &[1.0; 3])
+            .floats("zeros", &[3], &[0.0; 3])
+            .node("Reshape", &["conv3", "groups"], &["grouped"])
+            .node("InstanceNormalization", &["grouped", "ones", "zeros"], &["whitened"])
+            .node("Shape", &["conv3"], &["shape"])
+            .node("Reshape", &["whitened", "shape"], &["restored"])
+            .weights("scale", &[12, 1, 1])
+            .node("Mul", &["restored", "scale"], &["normalised"])
+    };
+    let operator = |net: Maker| {
+        net.weights("scale", &[12])
+            .floats("shift", &[12], &[0.0; 12])
+            .node("GroupNormalization", &["conv3", "scale", "shift"], &["normalised"])
+            .with("num_groups", 3)
+    };
+    let moved = |net: Maker| {
+        net.integers("groups", &[4], &[0, 64, 3, 4])
+            .node("Reshape", &["conv3", "groups"], &["grouped"])
+            .node("Transpose", &["grouped"], &["shuffled"])
+            .with("perm", [0, 2, 1, 3])
+            .integers("maps", &[4], &[0, 12, 8, 8])
+            .node("Reshape", &["shuffled", "maps"], &["normalised"])
+    };
+    for (opset, normalised, taken) in
+        [(17, &written_out as &dyn Fn(Maker) -> Maker, "block"), (21, &operator, "block"), (17, &moved, "conv3")]
+    {
+        let net = trunk_of(opset).weights("w3", &[12, 12, 1, 1]).node("Conv", &["features", "w3"], &["conv3"]);
+        let net = normalised(net).node("Relu", &["normalised"], &["block"]);
+        let model = pooled_head(net, "block", 12).output("logits", "f32[N,5]").model();
+        assert_eq!(automatic(&model), taken, "opset {opset}");
+    }
 }
 
 /// The maps that a convolution makes for each class are not feature maps of the class; as many channels as classes before

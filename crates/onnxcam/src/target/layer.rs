@@ -296,14 +296,34 @@ fn cuts(graph: &Graph, head: &Head) -> Vec<Tensor> {
 }
 
 /// Tensors whose axis 1 is the channels: a convolution made it so, and nothing since has moved it.
+///
+/// A Reshape hides the axis until another brings the shape back, with nothing but arithmetic between: that is how group
+/// normalisation is written.
 fn channels_first(graph: &Graph) -> HashSet<Tensor> {
     let mut axis: HashMap<Tensor, usize> = HashMap::new();
+    let mut hidden: HashMap<Tensor, (&[Dim], usize)> = HashMap::new(); // The shape, and the axis, before the Reshape.
     for node in graph.nodes().iter().filter(|n| n.carried.is_none()) {
         let rank = |t: &Tensor| graph.shape(*t).map(<[Dim]>::len);
         let inherited = node.inputs.iter().flatten().find_map(|t| axis.get(t).copied().map(|a| (a, rank(t))));
         let made = match (&*node.op, inherited) {
             ("Conv" | "ConvTranspose", _) => Some((1, None)),
-            ("Reshape", _) | (_, None) => None,
+            ("Reshape", _) => {
+                let before = node.inputs[0].and_then(|t| match axis.get(&t) {
+                    Some(a) => Some((graph.shape(t)?, *a)),
+                    None => hidden.get(&t).copied(),
+                });
+                let reshaped = node.outputs[0].zip(before);
+                hidden.extend(reshaped);
+                reshaped.filter(|(t, (shape, _))| graph.shape(*t) == Some(shape)).map(|(_, (_, a))| (a, None))
+            }
+            ("Add" | "Sub" | "Mul" | "Div", None) => {
+                let output = node.outputs[0];
+                let alike = |t: &&Tensor| output.is_some_and(|output| graph.shape(output) == graph.shape(**t));
+                let before = node.inputs.iter().flatten().filter(alike).find_map(|t| hidden.get(t).copied());
+                hidden.extend(output.zip(before));
+                None
+            }
+            (_, None) => None,
             ("Transpose", Some((from, rank))) => {
                 let to = node.attributes.ints("perm").iter().position(|p| *p as usize == from);
                 to.map(|to| (to, rank))

@@ -17,7 +17,12 @@ pub fn on_trunk(classes: usize, head: impl FnOnce(Maker) -> Maker) -> Model {
 
 /// The same trunk without outputs.
 pub fn trunk() -> Maker {
-    Maker::new(17)
+    trunk_of(17)
+}
+
+/// The same in another version of the standard operator set.
+pub fn trunk_of(opset: i64) -> Maker {
+    Maker::new(opset)
         .input("x", "f32[N,3,16,16]")
         .weights("conv1.weight", &[8, 3, 3, 3])
         .weights("conv2.weight", &[12, 8, 3, 3])
