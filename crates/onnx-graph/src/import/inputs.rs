@@ -10,7 +10,7 @@ use crate::emit::Emit;
 use crate::graph::{Graph, TARGET};
 use crate::model::ModelError;
 use crate::ops::{MOST_AXES, Signature, is_too_large};
-use crate::proto::{DimensionValue, GraphProto, ValueInfoProto, type_proto};
+use crate::proto::{DimensionValue, GraphProto, NodeProto, ValueInfoProto, type_proto};
 use crate::text::printable;
 
 /// Height and width where nothing says otherwise.
@@ -47,6 +47,7 @@ pub(super) fn declare(
 ) -> Result<Declared, ModelError> {
     let sparse = file.sparse_initializer.iter().filter_map(|s| s.values.as_ref());
     let weights: HashSet<Option<&str>> = file.initializer.iter().chain(sparse).map(|t| t.name.as_deref()).collect();
+    let readers = readers(file);
     let mut seen = HashSet::new();
     let (mut batch_symbol, mut open_batch, mut assumed_size) = (None, false, false);
     for input in &file.input {
@@ -76,7 +77,8 @@ pub(super) fn declare(
             dims.len() == 4 && dims[1..].iter().any(|d| !matches!(d, Some(DimensionValue::DimValue(1..))))
         };
         assumed_size |= options.input_size.is_none() && dims.as_ref().is_none_or(open);
-        let shape = input_shape(name, dims.as_deref(), batch_symbol.as_deref(), options, notes);
+        let behind = channels_move_forward(&readers, name);
+        let shape = input_shape(name, dims.as_deref(), batch_symbol.as_deref(), behind, options, notes);
         if is_too_large(&shape) {
             return Err(unfit(format!("as large as {}", show_shape(&shape))));
         }
@@ -130,11 +132,44 @@ fn declaration(value: &ValueInfoProto) -> (Option<DataType>, Option<Vec<Option<D
     (tensor.elem_type.and_then(DataType::from_number), dims)
 }
 
+/// The node that reads each tensor; none where there are several.
+fn readers(file: &GraphProto) -> HashMap<&str, Option<&NodeProto>> {
+    let mut readers = HashMap::new();
+    for node in &file.node {
+        for name in &node.input {
+            readers.entry(name.as_str()).and_modify(|reader| *reader = None).or_insert(Some(node));
+        }
+    }
+    readers
+}
+
+/// Whether the first node that moves the axes of an input brings its channels from behind to the front, as TensorFlow's
+/// exporters write it; a few nodes that compute element by element may stand before.
+fn channels_move_forward(readers: &HashMap<&str, Option<&NodeProto>>, input: &str) -> bool {
+    const MOST: usize = 16;
+    let mut at = input;
+    for _ in 0..MOST {
+        let Some(Some(node)) = readers.get(at) else { return false };
+        let next = match node.op_type() {
+            "Transpose" => {
+                let perm = node.attribute.iter().find(|a| a.name.as_deref() == Some("perm"));
+                return perm.is_some_and(|perm| perm.ints == [0, 3, 1, 2]);
+            }
+            "Cast" | "Identity" | "Add" | "Sub" | "Mul" | "Div" => node.output.first(),
+            _ => None,
+        };
+        let Some(next) = next else { return false };
+        at = next;
+    }
+    false
+}
+
 /// The shape of an input: the first axis is the batch where it is open, open heights and widths are fixed.
 fn input_shape(
     name: &str,
     dims: Option<&[Option<DimensionValue>]>,
     batch_symbol: Option<&str>,
+    channels_move_forward: bool,
     options: &ImportOptions,
     notes: &mut Vec<String>,
 ) -> Shape {
@@ -143,17 +178,25 @@ fn input_shape(
     let (height, width) = options.input_size.unwrap_or(DEFAULT_SIZE);
     let sizes = [Dim::from(height), Dim::from(width)];
     let Some(dims) = dims else {
-        notes.push(format!("input \"{name}\" declares no shape; it is taken as [N,3,{height},{width}]"));
-        return vec![batch, Dim::new(3), sizes[0], sizes[1]];
+        let mut shape = vec![batch, Dim::new(3), sizes[0], sizes[1]];
+        if channels_move_forward {
+            shape[1..].rotate_left(1);
+        }
+        notes.push(format!("input \"{name}\" declares no shape; it is taken as {}", show_shape(&shape)));
+        return shape;
     };
     let fixed = |d: &Option<DimensionValue>| match d {
         Some(DimensionValue::DimValue(size)) if *size > 0 => Some(Dim::new(*size)),
         Some(DimensionValue::DimParam(s)) if Some(s.as_str()) == batch_symbol => Some(batch),
         _ => None,
     };
+    let size = |i: usize| fixed(&dims[i]).and_then(Dim::known);
     let channels_last = dims.len() == 4
-        && dims[1].as_ref().and_then(|_| fixed(&dims[1])).is_none_or(|d| d.known() > Some(4))
-        && fixed(&dims[3]).is_some_and(|d| matches!(d.known(), Some(1 | 3 | 4)));
+        && size(1).is_none_or(|size| size > 4)
+        && match size(3) {
+            Some(size) => matches!(size, 1 | 3 | 4),
+            None => channels_move_forward,
+        };
     let spatial = if channels_last { 1..3 } else { 2..4 };
     let mut assumed = Vec::new();
     let shape: Shape = dims

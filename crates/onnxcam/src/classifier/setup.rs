@@ -88,7 +88,8 @@ impl<'m> Setup<'m> {
         self
     }
 
-    /// Names of the classes; else those in the file's metadata, else ImageNet's where there are 1,000 classes, else none.
+    /// Names of the classes; else those in the file's metadata or its ZipMap, else ImageNet's where there are 1,000
+    /// classes, else none.
     pub fn labels(mut self, labels: Labels) -> Self {
         self.labels = Some(labels);
         self
@@ -142,6 +143,10 @@ impl<'m> Setup<'m> {
                     "the names of the classes are from the file's metadata, `{key}`; --labels names others"
                 ));
                 labels
+            }
+            None if !plan.head.names.is_empty() => {
+                notes.push("the names of the classes are from the file's ZipMap; --labels names others".to_owned());
+                Labels::new(plan.head.names.iter().cloned())
             }
             None if classes == Labels::imagenet().len() => {
                 if self.model.metadata(LABELS) != Some(IMAGENET) {
