@@ -6,6 +6,7 @@ Needs exporters/requirements-keras.txt. Writes {name}.{variant}.onnx, {name}.npz
 crates/onnxcam/tests/golden/exporters; README.md says what is in them.
 """
 
+import json
 import os
 import subprocess
 import sys
@@ -18,6 +19,7 @@ os.environ |= {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "", "TF_ENAB
 
 import keras
 import numpy as np
+import onnx
 import tensorflow as tf
 import tf2onnx
 from keras import layers
@@ -201,12 +203,29 @@ def write(network, out):
     return files.write(out, network.name, x, found, paths, network.cam is not None)
 
 
+def write_normalization(out):
+    """Keras' own export of the efficientnet, which makes inputs of what its Normalization layer computes with, and what that is."""
+    keras.utils.set_random_seed(0)
+    keras.backend.clear_session()
+    random = efficientnet(None)
+    warm_up(random)
+    model = with_weights(efficientnet("softmax"), random.get_weights())
+    model(input_pixels(*SIZE).astype(np.float32))
+    keras_export(model, str(out / "normalization.onnx"))
+    (layer,) = (layer for layer in model.layers if isinstance(layer, layers.Normalization))
+    _, mean, variance = (value.name for value in onnx.load(out / "normalization.onnx").graph.input)
+    values = {mean: layer.mean, variance: layer.variance}
+    values = {name: np.array(value, dtype=np.float64).ravel().tolist() for name, value in values.items()}
+    (out / "normalization.json").write_text(json.dumps(values, indent=1) + "\n")
+
+
 def main(out=GOLDEN):
     out = Path(out)
-    out.mkdir(parents=True, exist_ok=True)
-    for old in out.glob("keras*"):
+    (out / "keras").mkdir(parents=True, exist_ok=True)
+    for old in out.glob("keras*.*"):
         old.unlink()
     files.write_summary(out, "keras", [write(network, out) for network in NETWORKS])
+    write_normalization(out / "keras")
 
 
 if __name__ == "__main__":

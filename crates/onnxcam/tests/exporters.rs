@@ -6,10 +6,11 @@ mod both;
 #[path = "support/networks.rs"]
 mod networks;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use both::{engines, explain, plan};
-use networks::Network;
+use networks::{Network, apart};
 use onnx_graph::Model;
 use onnxcam::explain::PlanOptions;
 use onnxcam::method::GradCamPlusPlus;
@@ -67,6 +68,37 @@ fn names_of_coreml() {
             note.starts_with("the model normalises inside: (x − [127.5, 114.75, 140.25]) / 127.5; pictures"),
             "{note}"
         );
+    }
+}
+
+/// Keras' own export makes inputs of its Normalization layer's mean and variance: named, and given their values the network
+/// is the one that tf2onnx writes.
+#[test]
+fn inputs_too_many() {
+    let name = "keras/normalization.onnx";
+    let error = plan(&open(name), &METHODS, &PlanOptions::default()).map(|_| ()).unwrap_err().to_string();
+    let values: BTreeMap<String, Vec<f64>> =
+        serde_json::from_slice(&std::fs::read(file("keras/normalization.json")).unwrap()).unwrap();
+    assert_eq!(values.len(), 2);
+    for name in values.keys() {
+        for said in [format!("  {name}  f32[1,1,1,3]\n"), format!("--input '{name}=VALUE'")] {
+            assert!(error.contains(&said), "{said:?} is not in {error:?}");
+        }
+    }
+    let mut given = PlanOptions::default();
+    given.import.values = values.into_iter().collect();
+    let network = Network::by_others().into_iter().find(|n| n.name == "keras_efficientnet").unwrap();
+    let plain = plan(&network.exports[0].open(), &METHODS, &PlanOptions::default()).unwrap();
+    let given = plan(&open(name), &METHODS, &given).unwrap();
+    for engine in engines() {
+        let [found, expected] = [&given, &plain].map(|plan| explain(plan, &engine, &network.input, network.classes[0]));
+        for (i, (found, expected)) in found.iter().zip(&expected).enumerate() {
+            for (m, (method, key)) in network.methods().into_iter().enumerate() {
+                let maps = [found, expected].map(|e| e.maps[m].clone().into_dyn());
+                let error = apart(&maps[0], &maps[1], network.scale(key, 0, i));
+                assert!(error < 1e-5, "{method} on {}: {error:.1e}", engine.name());
+            }
+        }
     }
 }
 

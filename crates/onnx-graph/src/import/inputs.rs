@@ -47,6 +47,7 @@ pub(super) fn declare(
 ) -> Result<Declared, ModelError> {
     let sparse = file.sparse_initializer.iter().filter_map(|s| s.values.as_ref());
     let weights: HashSet<Option<&str>> = file.initializer.iter().chain(sparse).map(|t| t.name.as_deref()).collect();
+    check_names(file, &weights, options)?;
     let readers = readers(file);
     let mut seen = HashSet::new();
     let (mut batch_symbol, mut open_batch, mut assumed_size) = (None, false, false);
@@ -65,6 +66,16 @@ pub(super) fn declare(
         let unfit = |what: String| ModelError::Input { input: printable(name), what };
         let (dtype, dims) = declaration(input);
         let dtype = dtype.ok_or_else(|| unfit("no tensor of a known element type".to_owned()))?;
+        if let Some((_, values)) = options.values.iter().find(|(given, _)| given == name) {
+            let constant = constant_input(dtype, dims.as_deref(), values);
+            let constant = constant.map_err(|(signature, what)| ModelError::InputValue {
+                input: printable(name),
+                signature,
+                what,
+            })?;
+            scope.insert(name.to_owned(), graph.add_constant(name, constant));
+            continue;
+        }
         if dims.as_ref().is_some_and(|dims| dims.len() > MOST_AXES) {
             return Err(unfit("a tensor of far too many axes".to_owned()));
         }
@@ -115,6 +126,52 @@ pub(super) fn declare(
         tensors.entry(name.to_owned()).or_insert_with(|| read(value));
     }
     Ok(Declared { tensors, assumed_size })
+}
+
+/// Every name that a value is given for must be an input's.
+fn check_names(file: &GraphProto, weights: &HashSet<Option<&str>>, options: &ImportOptions) -> Result<(), ModelError> {
+    let names = file.input.iter().filter(|v| !weights.contains(&v.name.as_deref())).filter_map(|v| v.name.as_deref());
+    let names: Vec<&str> = names.collect();
+    match options.values.iter().find(|(given, _)| !names.contains(&given.as_str())) {
+        Some((given, _)) => {
+            let inputs: Vec<String> = names.into_iter().map(printable).collect();
+            Err(ModelError::NoSuchInput { input: printable(given), inputs: inputs.join(", ") })
+        }
+        None => Ok(()),
+    }
+}
+
+/// An input whose value is given; where it does not fit, the input's signature and why.
+fn constant_input(
+    dtype: DataType,
+    dims: Option<&[Option<DimensionValue>]>,
+    values: &[f64],
+) -> Result<Constant, (String, String)> {
+    let size = |d: &Option<DimensionValue>| match d {
+        Some(DimensionValue::DimValue(size)) => usize::try_from(*size).unwrap_or(1).max(1),
+        _ => 1,
+    };
+    let sizes: Vec<usize> = dims.unwrap_or_default().iter().map(size).collect();
+    let shape: Shape = sizes.iter().map(|size| Dim::from(*size)).collect();
+    let refused = |what: String| (format!("{dtype}{}", show_shape(&shape)), what);
+    if is_too_large(&shape) || sizes.len() > MOST_AXES {
+        return Err(refused("too large to be given a value".to_owned()));
+    }
+    let count: usize = sizes.iter().product();
+    let all = match values {
+        [one] => vec![*one; count],
+        several if several.len() == count => several.to_vec(),
+        several => return Err(refused(format!("it takes {count} values, or one for all, not {}", several.len()))),
+    };
+    let whole: Vec<i64> = all.iter().map(|v| *v as i64).collect();
+    let constant = match dtype.is_float() {
+        true => Constant::floats(dtype, &sizes, &all),
+        false if whole.iter().zip(&all).any(|(whole, value)| *whole as f64 != *value) => {
+            return Err(refused("it takes whole numbers".to_owned()));
+        }
+        false => Constant::integers(dtype, &sizes, &whole),
+    };
+    constant.ok_or_else(|| refused("no value can be given to this type".to_owned()))
 }
 
 fn symbol(dim: &Option<DimensionValue>) -> Option<&str> {

@@ -75,6 +75,13 @@ impl<'m> Setup<'m> {
         self
     }
 
+    /// The value that an input besides the picture always has, such as `is_training` or `keep_prob`: one number for all
+    /// its elements, or one for each.
+    pub fn input_value(mut self, name: impl Into<String>, values: &[f64]) -> Self {
+        self.options.import.values.push((name.into(), values.to_vec()));
+        self
+    }
+
     /// How pictures become the input; else what the file's metadata names, else what the network's own normalisation
     /// wants, else as torchvision does.
     pub fn preprocess(mut self, preprocessing: Preprocessing) -> Self {
