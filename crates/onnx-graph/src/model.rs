@@ -66,6 +66,10 @@ pub enum ModelError {
     NoInput,
     #[error("input \"{input}\" is {what}\nhint: images come as tensors of 4 axes")]
     Input { input: String, what: String },
+    #[error("the model has no input \"{input}\" that a value could be given to\nhint: its inputs are {inputs}")]
+    NoSuchInput { input: String, inputs: String },
+    #[error("input \"{input}\" is {signature}: {what}")]
+    InputValue { input: String, signature: String, what: String },
     #[error("{0}")]
     Emit(EmitError),
     #[error("cannot write {}: {error}", .path.display())]

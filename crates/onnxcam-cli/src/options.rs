@@ -23,6 +23,10 @@ pub struct ModelOptions {
     /// The size of its picture where the file leaves it open: one number, or height and width
     #[arg(long, value_name = "N|HxW", value_parser = size)]
     pub input_size: Option<(usize, usize)>,
+    /// The value that an input besides the picture always has: `is_training=0`; one number for all its elements, or one for
+    /// each. May be given several times
+    #[arg(long, value_name = "NAME=VALUE,…", value_parser = input_value)]
+    pub input: Vec<(String, Vec<f64>)>,
     /// The output with the class scores, where several could be meant
     #[arg(long, value_name = "NAME")]
     pub output: Option<String>,
@@ -49,6 +53,7 @@ impl ModelOptions {
     pub fn plan(&self, layer: Option<&str>) -> PlanOptions {
         let mut options = PlanOptions { layer: layer.map(str::to_owned), ..Default::default() };
         options.import.input_size = self.input_size;
+        options.import.values = self.input.clone();
         options.head = HeadOptions { output: self.output.clone(), activation: self.activation };
         options
     }
@@ -118,6 +123,19 @@ fn size(text: &str) -> Result<(usize, usize), String> {
     }
 }
 
+/// `is_training=0`, `mean:0=0.485,0.456,0.406`; a name may hold equal signs, its value does not.
+fn input_value(text: &str) -> Result<(String, Vec<f64>), String> {
+    let number = |text: &str| match text.trim() {
+        "true" => Some(1.0),
+        "false" => Some(0.0),
+        number => number.parse::<f64>().ok(),
+    };
+    let parts = text.rsplit_once('=').filter(|(name, _)| !name.is_empty());
+    let value =
+        parts.and_then(|(name, values)| Some((name.to_owned(), values.split(',').map(number).collect::<Option<_>>()?)));
+    value.ok_or_else(|| "an input and its value are written is_training=0, or mean=0.485,0.456,0.406".to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -127,6 +145,16 @@ mod tests {
         assert_eq!(name(Path::new("efficientnet-lite1")), Some("efficientnet-lite1"));
         for file in ["net.onnx", "./net", "folder/net", "net/", "..", "src"] {
             assert_eq!(name(Path::new(file)), None, "{file}");
+        }
+    }
+
+    #[test]
+    fn inputs_have_a_name_and_numbers() {
+        let of = |name: &str, values: &[f64]| Ok((name.to_owned(), values.to_vec()));
+        assert_eq!(input_value("is_training=false"), of("is_training", &[0.0]));
+        assert_eq!(input_value("a=b/c:0=0.485, -1e-3,true"), of("a=b/c:0", &[0.485, -0.001, 1.0]));
+        for wrong in ["", "x", "=1", "x=", "x=1,", "x=many"] {
+            assert!(input_value(wrong).is_err(), "{wrong}");
         }
     }
 

@@ -15,6 +15,8 @@ mod inputs;
 mod interrupt;
 #[path = "explain/json.rs"]
 mod json;
+#[path = "explain/models.rs"]
+mod models;
 #[path = "explain/names.rs"]
 mod names;
 #[path = "explain/orientations.rs"]

@@ -69,9 +69,77 @@ fn names_that_clash() {
 fn inputs_of_one_number_are_named() {
     let model = tiny_cnn(17, 5).input("is_training", "bool[]").input("keep_prob", "f32[1]").model();
     let error = plan(&model, &METHODS, &PlanOptions::default()).unwrap_err();
-    assert!(matches!(error, PlanError::Inputs { count: 3, .. }));
-    let hint = "an initializer of its name gives an input its value: is_training, keep_prob";
-    assert!(error.to_string().ends_with(hint), "{error}");
+    assert!(matches!(error, PlanError::Inputs { .. }));
+    assert_eq!(
+        error.to_string(),
+        "the model has 3 inputs to feed:\n  x  f32[N,3,16,16]\n  is_training  bool[]\n  keep_prob  f32[1]\n\
+         hint: one of them is the picture; --input 'is_training=VALUE' --input 'keep_prob=VALUE' gives the others what they \
+         always have"
+    );
+    let pictures = tiny_cnn(17, 5).input("y", "f32[N,3,16,16]").model();
+    let error = plan(&pictures, &METHODS, &PlanOptions::default()).unwrap_err().to_string();
+    assert!(
+        error.ends_with("hint: one of them is the picture; networks of several pictures cannot be explained"),
+        "{error}"
+    );
+}
+
+/// Inputs that always have one value: scalars, a number a channel, and one that decides which branch the network is.
+#[test]
+fn inputs_with_a_value() {
+    let factor = |net: Maker| {
+        net.weights("w", &[4, 3, 3, 3])
+            .node("Sub", &["x", "mean"], &["centred"])
+            .node("Conv", &["centred", "w"], &["conv"])
+            .node("Relu", &["conv"], &["features"])
+            .node("Dropout", &["features", "ratio", "training"], &["kept"])
+            .node("GlobalAveragePool", &["kept"], &["pooled"])
+            .node("Flatten", &["pooled"], &["flat"])
+            .weights("fc", &[4, 5])
+            .node("MatMul", &["flat", "fc"], &["scores"])
+            .node("Mul", &["scores", "factor"], &["logits"])
+            .output("logits", "f32[N,5]")
+            .model()
+    };
+    let picture = || Maker::new(17).input("x", "f32[N,3,16,16]");
+    let open = factor(
+        picture()
+            .input("mean", "f32[1,3,1,1]")
+            .input("training", "bool[]")
+            .input("ratio", "f32[]")
+            .input("factor", "f32[M,1]"),
+    );
+    let plain = factor(
+        picture()
+            .floats("mean", &[1, 3, 1, 1], &[0.1, -0.2, 0.3])
+            .tensor("training", testkit::models::raw(onnx_graph::DataType::Bool, &[], vec![0]))
+            .floats("ratio", &[], &[0.5])
+            .floats("factor", &[1, 1], &[2.0]),
+    );
+    let given = |values: &[(&str, &[f64])]| {
+        let mut options = PlanOptions::default();
+        options.import.values = values.iter().map(|(name, values)| ((*name).to_owned(), values.to_vec())).collect();
+        options
+    };
+    let all: [(&str, &[f64]); 4] =
+        [("training", &[0.0]), ("mean", &[0.1, -0.2, 0.3]), ("ratio", &[0.5]), ("factor", &[2.0])];
+    let expected = agreed(&plain, &METHODS, &PlanOptions::default(), &x(), -1);
+    assert!(expected[0].maps[1].iter().any(|v| *v > 0.0));
+    assert_eq!(agreed(&open, &METHODS, &given(&all), &x(), -1), expected);
+
+    let refused = |values: &[(&str, &[f64])], said: &str| {
+        let error = plan(&open, &METHODS, &given(values)).map(|_| ()).unwrap_err().to_string();
+        assert!(error.contains(said), "{said:?} is not in {error:?}");
+    };
+    refused(&all[..3], "the model has 2 inputs to feed:\n  x  f32[N,3,16,16]\n  factor  f32[N,1]");
+    refused(
+        &[("meen", &[0.0])],
+        "the model has no input \"meen\" that a value could be given to\n\
+         hint: its inputs are x, mean, training, ratio, factor",
+    );
+    refused(&[("mean", &[0.1, 0.2])], "input \"mean\" is f32[1,3,1,1]: it takes 3 values, or one for all, not 2");
+    refused(&[("training", &[0.5])], "input \"training\" is bool[]: it takes whole numbers");
+    refused(&[("mean", &[])], "it takes 3 values, or one for all, not 0");
 }
 
 /// A network made for 8 × 8 pictures that does not say so.

@@ -1,5 +1,6 @@
-//! Small networks of every structure, by both of PyTorch's exporters and in several opsets, on both engines, against
-//! PyTorch's autograd in float64 (`references/README.md` tells what the files hold).
+//! Small networks of every structure, by both of PyTorch's exporters and in several opsets, and by the exporters of other
+//! frameworks, on both engines, against the framework's own gradients in float64 (`references/README.md` tells what the
+//! files hold).
 
 #[path = "support/both.rs"]
 mod both;
@@ -14,9 +15,13 @@ use networks::{
 };
 use onnxcam::engine::Engine;
 
+fn networks() -> Vec<Network> {
+    Network::golden().into_iter().chain(Network::by_others()).collect()
+}
+
 /// Every export on every engine; answers how many.
 fn each(mut check: impl FnMut(&Network, &Export, &Arc<dyn Engine>)) {
-    let networks = Network::golden();
+    let networks = networks();
     for engine in engines() {
         let mut count = 0;
         for network in &networks {
@@ -25,13 +30,13 @@ fn each(mut check: impl FnMut(&Network, &Export, &Arc<dyn Engine>)) {
                 count += 1;
             }
         }
-        assert!(count >= 41, "{count} exports on {}", engine.name());
+        assert!(count >= 47, "{count} exports on {}", engine.name());
     }
 }
 
 /// The measure: 1e-4 of max |w_k| for weights, of max_ij Σ_k |w_k A^k_ij| for maps.
 #[test]
-fn scores_features_weights_and_maps_are_pytorchs() {
+fn scores_features_weights_and_maps_are_the_frameworks() {
     let mut failures = Vec::new();
     each(|network, export, engine| {
         let errors = reference_errors(network, export, engine);
@@ -46,7 +51,7 @@ fn scores_features_weights_and_maps_are_pytorchs() {
 
 /// Through every kind of layer, back to the picture.
 #[test]
-fn gradients_are_pytorchs() {
+fn gradients_are_the_frameworks() {
     let mut failures = Vec::new();
     each(|network, export, engine| {
         let errors = gradient_errors(network, export, engine);
@@ -61,7 +66,7 @@ fn gradients_are_pytorchs() {
 
 #[test]
 fn the_automatic_layer_is_the_recorded_one() {
-    for network in Network::golden() {
+    for network in networks() {
         network.exports.iter().for_each(|export| check_layer(&network, export));
     }
 }

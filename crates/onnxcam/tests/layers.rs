@@ -451,15 +451,21 @@ fn layers_that_are_refused() {
         "{text}"
     );
 
-    // No feature map of more than one cell at all.
-    let flat = Maker::new(17)
+    // A way of pixels past every feature map.
+    let bypassed = Maker::new(17)
         .input("x", "f32[N,3,4,4]")
+        .weights("v", &[6, 3, 3, 3])
+        .node("Conv", &["x", "v"], &["conv"])
+        .node("GlobalAveragePool", &["conv"], &["mean"])
+        .node("Flatten", &["mean"], &["pooled"])
         .node("Flatten", &["x"], &["flat"])
-        .weights("w", &[48, 5])
-        .node("MatMul", &["flat", "w"], &["logits"])
+        .node("Concat", &["pooled", "flat"], &["both"])
+        .with("axis", 1)
+        .weights("w", &[54, 5])
+        .node("MatMul", &["both", "w"], &["logits"])
         .output("logits", "f32[N,5]")
         .model();
-    let error = plan(&flat, &["grad-cam"], &PlanOptions::default()).unwrap_err();
+    let error = plan(&bypassed, &["grad-cam"], &PlanOptions::default()).unwrap_err();
     assert!(matches!(error, PlanError::Layer(LayerError::NoneFound)), "{error}");
 }
 
@@ -474,9 +480,32 @@ fn networks_of_other_ranks_are_refused() {
         let net = net.node("GlobalAveragePool", &["maps"], &["mean"]).node("Flatten", &["mean"], &["scores"]);
         let model = net.output("scores", "f32[N,2]").model();
         let error = plan(&model, &["grad-cam"], &PlanOptions::default()).unwrap_err().to_string();
+        let axes = if spatial == 1 { "axis" } else { "axes" };
         let expected =
-            format!("the feature maps have {spatial} axes behind their channels, the last are \"maps\" {map}");
+            format!("the feature maps have {spatial} {axes} behind their channels, the last are \"maps\" {map}");
         assert!(error.contains(&expected), "{error}");
+    }
+}
+
+/// A perceptron of pictures or of vectors has nothing that a map could be drawn of.
+#[test]
+fn networks_without_feature_maps_are_refused() {
+    for input in ["f32[N,3,4,4]", "f32[N,48]"] {
+        let model = Maker::new(17)
+            .input("x", input)
+            .node("Flatten", &["x"], &["flat"])
+            .weights("w", &[48, 6])
+            .node("MatMul", &["flat", "w"], &["hidden"])
+            .node("Relu", &["hidden"], &["relu"])
+            .weights("fc", &[6, 5])
+            .node("MatMul", &["relu", "fc"], &["logits"])
+            .output("logits", "f32[N,5]")
+            .model();
+        let error = plan(&model, &["grad-cam"], &PlanOptions::default()).unwrap_err().to_string();
+        assert!(
+            error.starts_with("the network has no feature maps: nothing between its input and its scores"),
+            "{error}"
+        );
     }
 }
 

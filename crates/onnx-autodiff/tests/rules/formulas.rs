@@ -40,6 +40,46 @@ fn check(opset: i64, op: &str, x: ArrayD<f64>, with: With) {
     }
 }
 
+/// Operators of several inputs and outputs: Σ ⟨y, dy⟩ over the outputs `y0`, `y1`, …, against central differences at every
+/// element of the inputs.
+#[track_caller]
+fn check_all(maker: Maker, outputs: usize, x: &[ArrayD<f64>]) {
+    let maker = (0..outputs).fold(maker, |m, i| m.output(&format!("y{i}"), "f32"));
+    let mut graph = import(&maker.model(), &ImportOptions::default()).unwrap().graph;
+    let (inputs, y) = (graph.inputs.clone(), graph.outputs.clone());
+    assert_eq!((inputs.len(), y.len()), (x.len(), outputs));
+    let at = |x: &[ArrayD<f64>]| inputs.iter().copied().zip(x.iter().cloned()).collect::<Vec<_>>();
+    let mut draw = Draw::new(2);
+    let values = evaluate(&graph, 1, &at(x), &y).unwrap();
+    let seeds: Vec<ArrayD<f64>> = values.iter().map(|v| draw.between(-1.0, 1.0, v.shape())).collect();
+    let total = |graph: &Graph, x: &[ArrayD<f64>]| -> f64 {
+        evaluate(graph, 1, &at(x), &y).unwrap().iter().zip(&seeds).map(|(value, seed)| (value * seed).sum()).sum()
+    };
+    let plain = graph.clone();
+    let mut pairs = Vec::new();
+    for (i, y) in y.iter().enumerate() {
+        let (dtype, shape) = (graph.tensor(*y).dtype.unwrap(), graph.shape(*y).unwrap().to_vec());
+        pairs.push((*y, graph.add_input(&format!("dy{i}"), dtype, shape)));
+    }
+    let gradients = onnx_autodiff::gradient(&mut graph, &pairs, &inputs).unwrap_or_else(|e| panic!("{e}"));
+    let gradients: Vec<Tensor> = gradients.into_iter().map(|g| g.expect("every input has a gradient")).collect();
+    let feeds = at(x).into_iter().chain(pairs.iter().map(|(_, dy)| *dy).zip(seeds.iter().cloned())).collect::<Vec<_>>();
+    let step = 1e-5;
+    for (i, found) in evaluate(&graph, 1, &feeds, &gradients).unwrap().iter().enumerate() {
+        assert!(found.iter().any(|v| *v != 0.0), "input {i} matters");
+        for (index, found) in found.indexed_iter() {
+            let moved = |by: f64| {
+                let mut x = x.to_vec();
+                x[i][&index] += by;
+                total(&plain, &x)
+            };
+            let expected = (moved(step) - moved(-step)) / (2.0 * step);
+            let off = (found - expected).abs();
+            assert!(off <= 2e-7 * expected.abs().max(1.0), "input {i} at {index:?}: {found}, expected {expected}");
+        }
+    }
+}
+
 /// The slopes at single places, where 1 is sent back.
 #[track_caller]
 fn slopes(opset: i64, op: &str, x: &[f64], expected: &[f64], with: With) {
@@ -113,6 +153,61 @@ fn normalisations() {
     }
     check(13, "MeanVarianceNormalization", x.clone(), plain);
     check(13, "MeanVarianceNormalization", x, |m| m.with("axes", vec![1i64]));
+}
+
+/// Scale and bias have gradients, too; LayerNormalization's mean and 1 / √(var + ε) are outputs that may be read.
+#[test]
+fn normalisations_with_a_scale() {
+    let x = || Draw::new(1).between(-2.0, 2.0, &[2, 3, 4]);
+    for (axis, scale) in [(-1, vec![4]), (1, vec![3, 4]), (0, vec![2, 3, 4])] {
+        let sizes: Vec<String> = scale.iter().map(usize::to_string).collect();
+        let maker =
+            |opset| Maker::new(opset).input("x", "f32[2,3,4]").input("scale", &format!("f32[{}]", sizes.join(",")));
+        let weights = |seed| Draw::new(seed).between(0.5, 1.5, &scale);
+        let root_mean_square = maker(23).node("RMSNormalization", &["x", "scale"], &["y0"]).with("epsilon", 0.1f32);
+        check_all(root_mean_square.with("axis", axis), 1, &[x(), weights(3)]);
+        let layer = maker(17).input("bias", &format!("f32[{}]", sizes.join(",")));
+        let layer =
+            layer.node("LayerNormalization", &["x", "scale", "bias"], &["y0", "y1", "y2"]).with("epsilon", 0.1f32);
+        check_all(layer.with("axis", axis), 3, &[x(), weights(3), weights(4)]);
+    }
+    // Without a bias; of the outputs only the last is read.
+    let layer = Maker::new(17).input("x", "f32[2,3,4]").floats("scale", &[4], &[1.0; 4]);
+    check_all(layer.node("LayerNormalization", &["x", "scale"], &["y", "mean", "y0"]), 1, &[x()]);
+}
+
+#[test]
+fn triangles_and_diagonals() {
+    let x = || Draw::new(1).between(-2.0, 2.0, &[2, 3, 4]);
+    for k in [-4, -1, 0, 2, 3] {
+        for upper in [0, 1] {
+            let nothing = (upper == 0 && k < -2) || (upper == 1 && k > 3);
+            let maker = Maker::new(14).input("x", "f32[2,3,4]").integers("k", &[], &[k]);
+            let maker = maker.node("Trilu", &["x", "k"], &["part"]).with("upper", upper);
+            // Beside x itself, so that a part of nothing has a gradient as well.
+            let maker = if nothing {
+                maker.node("Add", &["part", "x"], &["y0"])
+            } else {
+                maker.node("Mul", &["part", "x"], &["y0"])
+            };
+            check_all(maker, 1, &[x()]);
+        }
+    }
+    for k in [-1, 0, 2] {
+        let maker = Maker::new(22).input("x", "f32[3,4]").node("EyeLike", &["x"], &["eye"]).with("k", k);
+        check_all(maker.node("Mul", &["eye", "x"], &["y0"]), 1, &[Draw::new(1).between(-2.0, 2.0, &[3, 4])]);
+    }
+}
+
+/// The two values that OneHot chooses between have a gradient; places that are none count for the first.
+#[test]
+fn one_of_several() {
+    for axis in [-1, 0, 1] {
+        let maker = Maker::new(11).input("values", "f32[2]").integers("places", &[2, 3], &[0, 3, -1, 2, 2, 7]);
+        let maker = maker.integers("depth", &[], &[4]).node("OneHot", &["places", "depth", "values"], &["y0"]);
+        let values = ArrayD::from_shape_vec(IxDyn(&[2]), vec![-0.5, 2.0]).unwrap();
+        check_all(maker.with("axis", axis), 1, &[values]);
+    }
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::emit::Emit;
 use crate::graph::{Graph, TARGET};
 use crate::model::ModelError;
 use crate::ops::{MOST_AXES, Signature, is_too_large};
-use crate::proto::{DimensionValue, GraphProto, ValueInfoProto, type_proto};
+use crate::proto::{DimensionValue, GraphProto, NodeProto, ValueInfoProto, type_proto};
 use crate::text::printable;
 
 /// Height and width where nothing says otherwise.
@@ -47,6 +47,8 @@ pub(super) fn declare(
 ) -> Result<Declared, ModelError> {
     let sparse = file.sparse_initializer.iter().filter_map(|s| s.values.as_ref());
     let weights: HashSet<Option<&str>> = file.initializer.iter().chain(sparse).map(|t| t.name.as_deref()).collect();
+    check_names(file, &weights, options)?;
+    let readers = readers(file);
     let mut seen = HashSet::new();
     let (mut batch_symbol, mut open_batch, mut assumed_size) = (None, false, false);
     for input in &file.input {
@@ -64,6 +66,16 @@ pub(super) fn declare(
         let unfit = |what: String| ModelError::Input { input: printable(name), what };
         let (dtype, dims) = declaration(input);
         let dtype = dtype.ok_or_else(|| unfit("no tensor of a known element type".to_owned()))?;
+        if let Some((_, values)) = options.values.iter().find(|(given, _)| given == name) {
+            let constant = constant_input(dtype, dims.as_deref(), values);
+            let constant = constant.map_err(|(signature, what)| ModelError::InputValue {
+                input: printable(name),
+                signature,
+                what,
+            })?;
+            scope.insert(name.to_owned(), graph.add_constant(name, constant));
+            continue;
+        }
         if dims.as_ref().is_some_and(|dims| dims.len() > MOST_AXES) {
             return Err(unfit("a tensor of far too many axes".to_owned()));
         }
@@ -76,7 +88,8 @@ pub(super) fn declare(
             dims.len() == 4 && dims[1..].iter().any(|d| !matches!(d, Some(DimensionValue::DimValue(1..))))
         };
         assumed_size |= options.input_size.is_none() && dims.as_ref().is_none_or(open);
-        let shape = input_shape(name, dims.as_deref(), batch_symbol.as_deref(), options, notes);
+        let behind = channels_move_forward(&readers, name);
+        let shape = input_shape(name, dims.as_deref(), batch_symbol.as_deref(), behind, options, notes);
         if is_too_large(&shape) {
             return Err(unfit(format!("as large as {}", show_shape(&shape))));
         }
@@ -115,6 +128,52 @@ pub(super) fn declare(
     Ok(Declared { tensors, assumed_size })
 }
 
+/// Every name that a value is given for must be an input's.
+fn check_names(file: &GraphProto, weights: &HashSet<Option<&str>>, options: &ImportOptions) -> Result<(), ModelError> {
+    let names = file.input.iter().filter(|v| !weights.contains(&v.name.as_deref())).filter_map(|v| v.name.as_deref());
+    let names: Vec<&str> = names.collect();
+    match options.values.iter().find(|(given, _)| !names.contains(&given.as_str())) {
+        Some((given, _)) => {
+            let inputs: Vec<String> = names.into_iter().map(printable).collect();
+            Err(ModelError::NoSuchInput { input: printable(given), inputs: inputs.join(", ") })
+        }
+        None => Ok(()),
+    }
+}
+
+/// An input whose value is given; where it does not fit, the input's signature and why.
+fn constant_input(
+    dtype: DataType,
+    dims: Option<&[Option<DimensionValue>]>,
+    values: &[f64],
+) -> Result<Constant, (String, String)> {
+    let size = |d: &Option<DimensionValue>| match d {
+        Some(DimensionValue::DimValue(size)) => usize::try_from(*size).unwrap_or(1).max(1),
+        _ => 1,
+    };
+    let sizes: Vec<usize> = dims.unwrap_or_default().iter().map(size).collect();
+    let shape: Shape = sizes.iter().map(|size| Dim::from(*size)).collect();
+    let refused = |what: String| (format!("{dtype}{}", show_shape(&shape)), what);
+    if is_too_large(&shape) || sizes.len() > MOST_AXES {
+        return Err(refused("too large to be given a value".to_owned()));
+    }
+    let count: usize = sizes.iter().product();
+    let all = match values {
+        [one] => vec![*one; count],
+        several if several.len() == count => several.to_vec(),
+        several => return Err(refused(format!("it takes {count} values, or one for all, not {}", several.len()))),
+    };
+    let whole: Vec<i64> = all.iter().map(|v| *v as i64).collect();
+    let constant = match dtype.is_float() {
+        true => Constant::floats(dtype, &sizes, &all),
+        false if whole.iter().zip(&all).any(|(whole, value)| *whole as f64 != *value) => {
+            return Err(refused("it takes whole numbers".to_owned()));
+        }
+        false => Constant::integers(dtype, &sizes, &whole),
+    };
+    constant.ok_or_else(|| refused("no value can be given to this type".to_owned()))
+}
+
 fn symbol(dim: &Option<DimensionValue>) -> Option<&str> {
     match dim {
         Some(DimensionValue::DimParam(symbol)) if !symbol.is_empty() => Some(symbol),
@@ -130,11 +189,44 @@ fn declaration(value: &ValueInfoProto) -> (Option<DataType>, Option<Vec<Option<D
     (tensor.elem_type.and_then(DataType::from_number), dims)
 }
 
+/// The node that reads each tensor; none where there are several.
+fn readers(file: &GraphProto) -> HashMap<&str, Option<&NodeProto>> {
+    let mut readers = HashMap::new();
+    for node in &file.node {
+        for name in &node.input {
+            readers.entry(name.as_str()).and_modify(|reader| *reader = None).or_insert(Some(node));
+        }
+    }
+    readers
+}
+
+/// Whether the first node that moves the axes of an input brings its channels from behind to the front, as TensorFlow's
+/// exporters write it; a few nodes that compute element by element may stand before.
+fn channels_move_forward(readers: &HashMap<&str, Option<&NodeProto>>, input: &str) -> bool {
+    const MOST: usize = 16;
+    let mut at = input;
+    for _ in 0..MOST {
+        let Some(Some(node)) = readers.get(at) else { return false };
+        let next = match node.op_type() {
+            "Transpose" => {
+                let perm = node.attribute.iter().find(|a| a.name.as_deref() == Some("perm"));
+                return perm.is_some_and(|perm| perm.ints == [0, 3, 1, 2]);
+            }
+            "Cast" | "Identity" | "Add" | "Sub" | "Mul" | "Div" => node.output.first(),
+            _ => None,
+        };
+        let Some(next) = next else { return false };
+        at = next;
+    }
+    false
+}
+
 /// The shape of an input: the first axis is the batch where it is open, open heights and widths are fixed.
 fn input_shape(
     name: &str,
     dims: Option<&[Option<DimensionValue>]>,
     batch_symbol: Option<&str>,
+    channels_move_forward: bool,
     options: &ImportOptions,
     notes: &mut Vec<String>,
 ) -> Shape {
@@ -143,17 +235,25 @@ fn input_shape(
     let (height, width) = options.input_size.unwrap_or(DEFAULT_SIZE);
     let sizes = [Dim::from(height), Dim::from(width)];
     let Some(dims) = dims else {
-        notes.push(format!("input \"{name}\" declares no shape; it is taken as [N,3,{height},{width}]"));
-        return vec![batch, Dim::new(3), sizes[0], sizes[1]];
+        let mut shape = vec![batch, Dim::new(3), sizes[0], sizes[1]];
+        if channels_move_forward {
+            shape[1..].rotate_left(1);
+        }
+        notes.push(format!("input \"{name}\" declares no shape; it is taken as {}", show_shape(&shape)));
+        return shape;
     };
     let fixed = |d: &Option<DimensionValue>| match d {
         Some(DimensionValue::DimValue(size)) if *size > 0 => Some(Dim::new(*size)),
         Some(DimensionValue::DimParam(s)) if Some(s.as_str()) == batch_symbol => Some(batch),
         _ => None,
     };
+    let size = |i: usize| fixed(&dims[i]).and_then(Dim::known);
     let channels_last = dims.len() == 4
-        && dims[1].as_ref().and_then(|_| fixed(&dims[1])).is_none_or(|d| d.known() > Some(4))
-        && fixed(&dims[3]).is_some_and(|d| matches!(d.known(), Some(1 | 3 | 4)));
+        && size(1).is_none_or(|size| size > 4)
+        && match size(3) {
+            Some(size) => matches!(size, 1 | 3 | 4),
+            None => channels_move_forward,
+        };
     let spatial = if channels_last { 1..3 } else { 2..4 };
     let mut assumed = Vec::new();
     let shape: Shape = dims

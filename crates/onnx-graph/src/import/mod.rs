@@ -58,6 +58,9 @@ pub struct ImportOptions {
     pub input_size: Option<(usize, usize)>,
     /// Fixes a batch that the file leaves open.
     pub batch: Option<usize>,
+    /// Values of inputs besides the picture, by name: one number for all elements, or one for each. From there on such an
+    /// input is a constant; a size that the file leaves open is 1.
+    pub values: Vec<(String, Vec<f64>)>,
     /// Reads a file in half or double precision as if it were written in float32; its weights keep their values.
     pub single_precision: bool,
 }

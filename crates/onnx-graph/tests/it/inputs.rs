@@ -37,6 +37,32 @@ fn open_sizes_are_fixed_and_said() {
     assert!(imported.notes[0].contains("64x48 asked for is not used"), "{:?}", imported.notes);
 }
 
+/// Where the declaration leaves all open, the first node that moves the axes tells that the channels stand behind.
+#[test]
+fn open_sizes_of_channels_behind() {
+    use Size::{Is, Named, Open};
+    let signature = |sizes: [Size; 4], perm: &[i64]| {
+        let net = Net::of(13, sizes)
+            .weight(floats("factor", &[], &[0.5]))
+            .node("Mul", &["x", "factor"], &["scaled"], vec![])
+            .node("Transpose", &["scaled"], &["moved"], vec![ints("perm", perm)])
+            .node("Relu", &["moved"], &["y"], vec![])
+            .output("y");
+        let imported = net.import();
+        (imported.graph.tensor(imported.graph.inputs[0]).signature(), imported.notes)
+    };
+    let forward = [0, 3, 1, 2];
+    for sizes in [[Open; 4], ["N", "h", "w", "c"].map(Named), [Open, Is(-1), Is(0), Open]] {
+        let (shape, notes) = signature(sizes, &forward);
+        assert_eq!(shape, "f32[N,224,224,3]");
+        assert!(notes[0].contains("assumed height 224, width 224, axis 3 as 3 channels"), "{notes:?}");
+        assert_eq!(signature(sizes, &[0, 2, 3, 1]).0, "f32[N,3,224,224]", "they stand in front");
+    }
+    // What is declared comes first.
+    assert_eq!(signature([Open, Is(3), Open, Open], &forward).0, "f32[N,3,224,224]");
+    assert_eq!(signature([Open, Open, Open, Is(7)], &forward).0, "f32[N,3,224,7]");
+}
+
 #[test]
 fn an_input_without_a_shape() {
     let mut net = Net::new(13).node("Relu", &["x"], &["y"], vec![]).output("y");

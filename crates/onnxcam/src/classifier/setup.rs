@@ -75,6 +75,13 @@ impl<'m> Setup<'m> {
         self
     }
 
+    /// The value that an input besides the picture always has, such as `is_training` or `keep_prob`: one number for all
+    /// its elements, or one for each.
+    pub fn input_value(mut self, name: impl Into<String>, values: &[f64]) -> Self {
+        self.options.import.values.push((name.into(), values.to_vec()));
+        self
+    }
+
     /// How pictures become the input; else what the file's metadata names, else what the network's own normalisation
     /// wants, else as torchvision does.
     pub fn preprocess(mut self, preprocessing: Preprocessing) -> Self {
@@ -88,7 +95,8 @@ impl<'m> Setup<'m> {
         self
     }
 
-    /// Names of the classes; else those in the file's metadata, else ImageNet's where there are 1,000 classes, else none.
+    /// Names of the classes; else those in the file's metadata or its ZipMap, else ImageNet's where there are 1,000
+    /// classes, else none.
     pub fn labels(mut self, labels: Labels) -> Self {
         self.labels = Some(labels);
         self
@@ -142,6 +150,10 @@ impl<'m> Setup<'m> {
                     "the names of the classes are from the file's metadata, `{key}`; --labels names others"
                 ));
                 labels
+            }
+            None if !plan.head.names.is_empty() => {
+                notes.push("the names of the classes are from the file's ZipMap; --labels names others".to_owned());
+                Labels::new(plan.head.names.iter().cloned())
             }
             None if classes == Labels::imagenet().len() => {
                 if self.model.metadata(LABELS) != Some(IMAGENET) {

@@ -43,17 +43,17 @@ pub enum PlanError {
     #[error("{method} is not defined for layer \"{layer}\": {reason}\nhint: grad-cam and grad-cam++ need no such head")]
     NoPooledHead { method: &'static str, layer: String, reason: String },
     #[error(
-        "the model has {count} inputs to feed: {names}\nhint: only models of one input, the picture, can be explained{}",
-        fold_in(scalars)
+        "the model has {} inputs to feed:\n{}\nhint: one of them is the picture; {}", inputs.len(), inputs.join("\n"), give(others)
     )]
-    Inputs { count: usize, names: String, scalars: Vec<String> },
+    Inputs { inputs: Vec<String>, others: Vec<String> },
 }
 
-/// What to do about inputs of one number, as `is_training` and `keep_prob`.
-fn fold_in(scalars: &[String]) -> String {
-    match scalars {
-        [] => String::new(),
-        scalars => format!("; an initializer of its name gives an input its value: {}", scalars.join(", ")),
+/// What to do about inputs besides the picture, as `is_training` and `keep_prob`.
+fn give(others: &[String]) -> String {
+    let flags: Vec<String> = others.iter().map(|name| format!("--input '{name}=VALUE'")).collect();
+    match flags.as_slice() {
+        [] => "networks of several pictures cannot be explained".to_owned(),
+        flags => format!("{} gives the others what they always have", flags.join(" ")),
     }
 }
 
@@ -165,12 +165,17 @@ pub(super) fn only_input(graph: &Graph) -> Result<Tensor, PlanError> {
         [one] => Ok(*one),
         several => {
             let name = |t: &Tensor| printable(&graph.tensor(*t).name);
-            let names: Vec<String> = several.iter().map(name).collect();
-            let scalar = |t: &&Tensor| graph.shape(**t).is_some_and(|s| s.iter().all(|d| d.known() == Some(1)));
-            let scalars = several.iter().filter(scalar).map(name).collect();
-            Err(PlanError::Inputs { count: several.len(), names: names.join(", "), scalars })
+            let line = |t: &Tensor| format!("  {}  {}", name(t), graph.tensor(*t).signature());
+            // A picture has height and width; a value for every cell of one is none that can be said.
+            let large = |t: &&Tensor| graph.shape(**t).is_some_and(|s| s.iter().filter(|d| is_large(**d)).count() >= 2);
+            let others = several.iter().filter(|t| !large(t)).map(name).collect();
+            Err(PlanError::Inputs { inputs: several.iter().map(line).collect(), others })
         }
     }
+}
+
+fn is_large(size: Dim) -> bool {
+    size.known().is_some_and(|size| size > 4)
 }
 
 fn note_layer(graph: &Graph, layer: &Layer, notes: &mut Vec<String>) {

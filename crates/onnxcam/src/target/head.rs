@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use onnx_graph::{Dim, Emit, Graph, Node, PREFIX, Tensor, printable};
+use onnx_graph::{DataType, Dim, Emit, Graph, Node, PREFIX, Tensor, printable};
 
 use super::HeadError;
 
@@ -67,6 +67,8 @@ pub struct Head {
     pub activation: Activation,
     /// Whether the activation was found in the graph, rather than assumed.
     pub found: bool,
+    /// Names of the classes, one each, where a ZipMap pairs them with the scores.
+    pub names: Vec<String>,
 }
 
 /// Finds the head, and adds the nodes that bring its scores into the form [N, classes].
@@ -79,6 +81,8 @@ pub fn find_head(graph: &mut Graph, options: &HeadOptions) -> Result<Head, HeadE
         None => obvious_output(graph)?,
     };
     let name = graph.tensor(output).name.to_string();
+    let names = zip_map(graph, output).map(class_names).unwrap_or_default();
+    let output = paired_with_names(graph, output);
     let (raw, found) = before_activation(graph, output);
     let unfit = || unknown_shape(graph, output).unwrap_or_else(|| shape_error(graph, output));
     let classes = score_count(graph, raw).ok_or_else(unfit)?;
@@ -99,6 +103,7 @@ pub fn find_head(graph: &mut Graph, options: &HeadOptions) -> Result<Head, HeadE
         binary,
         activation: options.activation.or(found).unwrap_or(natural),
         found: found.is_some(),
+        names: if names.len() == classes { names } else { Vec::new() },
     })
 }
 
@@ -106,6 +111,24 @@ pub fn find_head(graph: &mut Graph, options: &HeadOptions) -> Result<Head, HeadE
 fn unrounded(graph: &Graph, t: Tensor) -> Tensor {
     let rounded = graph.producer(t).filter(|n| &*n.op == "QuantizeLinear" && n.carried.is_none());
     rounded.and_then(|n| n.inputs[0]).unwrap_or(t)
+}
+
+/// The ZipMap that makes an output a list of maps from names to scores, as skl2onnx and the CoreML converter end.
+fn zip_map(graph: &Graph, output: Tensor) -> Option<&Node> {
+    let node = graph.producer(output)?;
+    (&*node.op == "ZipMap" && node.carried.as_ref()?.domain == "ai.onnx.ml").then_some(node)
+}
+
+/// The scores that an output pairs with names; any other output itself.
+fn paired_with_names(graph: &Graph, output: Tensor) -> Tensor {
+    zip_map(graph, output).and_then(|node| node.inputs.first().copied().flatten()).unwrap_or(output)
+}
+
+/// The names that a ZipMap pairs scores with; none where it counts the classes.
+fn class_names(zip_map: &Node) -> Vec<String> {
+    let attributes = zip_map.carried.iter().flat_map(|carried| &carried.attributes);
+    let names = attributes.filter(|a| a.name.as_deref() == Some("classlabels_strings")).flat_map(|a| &a.strings);
+    names.map(|name| String::from_utf8_lossy(name).into_owned()).collect()
 }
 
 /// How many scores a picture has: [N, C], [N, C, 1, 1], [N]; `None` where the shape is no list of scores.
@@ -134,8 +157,12 @@ fn unknown_shape(graph: &Graph, output: Tensor) -> Option<HeadError> {
     let shapeless = |n: &&Node| n.carried.is_some() && n.outputs.iter().flatten().any(|t| graph.shape(*t).is_none());
     let node = nodes.find(shapeless)?;
     let reason = node.carried.as_ref()?.reason.clone();
+    let standard = node.carried.as_ref().is_some_and(|c| matches!(c.domain.as_str(), "" | "ai.onnx"));
     let (name, node) = (printable(&graph.tensor(output).name), graph.describe(node));
-    let hint = "`onnx.shape_inference` may write the missing shapes into the file";
+    let hint = match standard {
+        true => "`onnx.shape_inference` may write the missing shapes into the file",
+        false => "the way to the scores has to be of standard operators; a linear classifier can be written as Gemm",
+    };
     Some(HeadError::UnknownShape { name, node, reason, hint })
 }
 
@@ -159,9 +186,12 @@ fn obvious_output(graph: &Graph) -> Result<Tensor, HeadError> {
     if !open.iter().all(ours) {
         open.retain(|t| !ours(t)); // The file is an explained one: these are its maps.
     }
-    open.retain(|t| score_count(graph, *t).is_some());
+    open.retain(|t| score_count(graph, paired_with_names(graph, *t)).is_some());
     if open.is_empty() {
-        let unknown = graph.outputs.iter().find_map(|t| unknown_shape(graph, *t));
+        let may_be_scores = |t: &&Tensor| graph.tensor(**t).dtype.is_none_or(DataType::is_float);
+        let (paired, rest): (Vec<&Tensor>, _) =
+            graph.outputs.iter().filter(may_be_scores).partition(|t| zip_map(graph, **t).is_some());
+        let unknown = paired.into_iter().chain(rest).find_map(|t| unknown_shape(graph, *t));
         return Err(unknown.unwrap_or_else(|| HeadError::NoCandidate { outputs: list(graph, &graph.outputs) }));
     }
     // Features that the scores are computed from, logits beside their probabilities: the later one tells more.

@@ -39,7 +39,11 @@ pub enum LayerError {
     )]
     NoneFound,
     #[error(
-        "the feature maps have {} axes behind their channels, the last are \"{layer}\" {shape}\nhint: only networks of pictures, [N, channels, height, width], are explained", .spatial
+        "the network has no feature maps: nothing between its input and its scores has height and width\nhint: Grad-CAM and its family explain convolutional networks; perceptrons and classifiers of vectors are none"
+    )]
+    NoFeatureMaps,
+    #[error(
+        "the feature maps have {} behind their channels, the last are \"{layer}\" {shape}\nhint: only networks of pictures, [N, channels, height, width], are explained", count_axes(*.spatial)
     )]
     NotPictures { layer: String, shape: String, spatial: usize },
     #[error(
@@ -56,6 +60,10 @@ pub enum LayerError {
     OffThePath { layer: String },
     #[error("layer \"{layer}\" does not depend on the picture")]
     Constant { layer: String },
+}
+
+fn count_axes(axes: usize) -> String {
+    if axes == 1 { "1 axis".to_owned() } else { format!("{axes} axes") }
 }
 
 /// Feature maps of more than one cell that every path from the picture to the scores passes through, first to last, the
@@ -100,8 +108,17 @@ pub fn automatic_layer(graph: &Graph, head: &Head) -> Result<Layer, LayerError> 
             shape: show_shape(graph.shape(t).unwrap_or_default()),
             spatial,
         },
+        None if !has_feature_maps(graph, head) => LayerError::NoFeatureMaps,
         None => LayerError::NoneFound,
     })
+}
+
+/// Whether any node on the way to the scores makes feature maps of more than one cell.
+fn has_feature_maps(graph: &Graph, head: &Head) -> bool {
+    let needed = graph.needed_for(&[head.scores]);
+    let on_the_way = graph.nodes().iter().zip(needed).filter(|(_, needed)| *needed);
+    let mut made = on_the_way.flat_map(|(node, _)| node.outputs.iter().flatten());
+    made.any(|t| is_feature_map(graph, *t) && cells(graph, *t) > 1)
 }
 
 /// The layer that a name stands for: a tensor, a node, or a module path; or the only one with that ending.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use ndarray::{ArrayD, Axis, Slice};
 use onnx_graph::{Graph, Model, Spelling, spell};
-use onnxcam::engine::{Choice, Engine, EngineError, Rten, Search, Session, Source, Value, choose};
+use onnxcam::engine::{Choice, Engine, EngineError, Kind, Rten, Search, Session, Source, Value, choose};
 use onnxcam::explain::{Explained, Explainer, Plan, PlanError, PlanOptions, legal};
 use onnxcam::method::{self, Method};
 use testkit::{Draw, evaluate};
@@ -150,11 +150,15 @@ pub fn outputs(graph: &Graph, engine: &Arc<dyn Engine>, x: &ArrayD<f32>) -> Vec<
     run_session(&mut *session, x).unwrap()
 }
 
-/// Every float output of a session with one input.
+/// Every float output of a session with one input, which may be of whole numbers.
 pub fn run_session(session: &mut dyn Session, x: &ArrayD<f32>) -> Result<Vec<ArrayD<f32>>, EngineError> {
     let input = session.inputs()[0].name.clone();
-    let names: Vec<String> = session.outputs().iter().map(|o| o.name.clone()).collect();
+    let x = match session.inputs()[0].kind {
+        Some(Kind::Int) => Value::from(x.mapv(|v| v as i64)),
+        _ => Value::from(x.clone()),
+    };
+    let names: Vec<String> = session.outputs().iter().filter(|o| o.kind.is_some()).map(|o| o.name.clone()).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let values = session.run(&[(&input, &Value::from(x.clone()))], &names)?;
+    let values = session.run(&[(&input, &x)], &names)?;
     Ok(values.into_iter().filter_map(Value::into_f32).collect())
 }

@@ -1,4 +1,5 @@
-//! Networks with reference values: `golden/networks`, and the full-size ones that `references/export_networks.py` makes.
+//! Networks with reference values: PyTorch's in `golden/networks`, other frameworks' in `golden/exporters`, and the
+//! full-size ones that `references/export_networks.py` makes.
 
 #![allow(dead_code)] // Each test program takes what it needs.
 
@@ -9,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ndarray::{Array1, ArrayD, Axis, Slice, Zip};
-use onnx_graph::{Constant, Emit, ImportOptions, Model, import};
+use onnx_graph::{Constant, DataType, Emit, ImportOptions, Model, import};
 use onnxcam::engine::{Engine, EngineError, Source};
 use onnxcam::explain::{Explained, Plan, PlanOptions};
 use onnxcam::target::{HeadOptions, automatic_layer, find_head};
@@ -18,7 +19,7 @@ use testkit::{npy, npz};
 
 use super::both::{explain, explainer, outputs, picture, plan, run, run_session};
 
-/// A network, its exports, and what PyTorch computes in float64.
+/// A network, its exports, and what its framework computes in float64.
 pub struct Network {
     pub name: String,
     /// Path of the target layer's module; none where a function makes the layer.
@@ -72,14 +73,16 @@ impl Network {
         files.into_iter().map(read).collect()
     }
 
+    /// The networks of `golden/exporters`, a JSON for each framework: by exporters other than PyTorch's.
+    pub fn by_others() -> Vec<Network> {
+        let folder = golden().with_file_name("exporters");
+        let descriptions = json_files(&folder).into_iter().flat_map(|file| json(&file).as_array().unwrap().clone());
+        descriptions.map(|description| Network::read(&folder, &description, None)).collect()
+    }
+
     /// The networks of a folder of full-size ones.
     pub fn full_size(folder: &Path) -> impl Iterator<Item = Network> {
-        let entries = fs::read_dir(folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
-        let mut files: Vec<PathBuf> = entries.map(|e| e.unwrap().path()).collect();
-        files.retain(|f| f.extension().is_some_and(|e| e == "json"));
-        files.sort();
-        assert!(!files.is_empty(), "no network in {}", folder.display());
-        let folder = folder.to_owned();
+        let (files, folder) = (json_files(folder), folder.to_owned());
         files.into_iter().map(move |file| Network::read(&folder, &json(&file), None))
     }
 
@@ -126,6 +129,15 @@ impl Network {
 
 pub fn golden() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/networks")
+}
+
+fn json_files(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
+    let mut files: Vec<PathBuf> = entries.map(|e| e.unwrap().path()).collect();
+    files.retain(|f| f.extension().is_some_and(|e| e == "json"));
+    files.sort();
+    assert!(!files.is_empty(), "no network in {}", folder.display());
+    files
 }
 
 fn json(file: &Path) -> Json {
@@ -264,8 +276,8 @@ fn add_map_errors(network: &Network, found: &Explained, c: usize, i: usize, sign
     }
 }
 
-/// ∂S_c/∂A and ∂S_c/∂input (of small networks every fifth row and column) for each class: the largest error as a part of
-/// the largest gradient, and the average one of the average.
+/// ∂S_c/∂A and, where the input is of floats, ∂S_c/∂input (of small networks every fifth row and column) for each class:
+/// the largest error as a part of the largest gradient, and the average one of the average.
 pub fn gradient_errors(network: &Network, export: &Export, engine: &Arc<dyn Engine>) -> Errors {
     let mut errors = Errors::default();
     for (c, class) in network.classes.iter().enumerate() {
@@ -277,7 +289,8 @@ pub fn gradient_errors(network: &Network, export: &Export, engine: &Arc<dyn Engi
         let seed = e.expand(e.constant(Constant::f32s(&[1, head.classes], &one_hot)), e.shape(head.scores));
         e.finish().unwrap();
         let input = graph.inputs[0];
-        let gradients = onnx_autodiff::gradient(&mut graph, &[(head.scores, seed)], &[layer, input]);
+        let wanted = if graph.tensor(input).dtype == Some(DataType::F32) { &[layer, input][..] } else { &[layer] };
+        let gradients = onnx_autodiff::gradient(&mut graph, &[(head.scores, seed)], wanted);
         graph.outputs = gradients.unwrap_or_else(|e| panic!("{export}: {e}")).into_iter().flatten().collect();
         let [of_layer, of_input] = ["gradient", "input_gradient"].map(|key| network.arrays[key].index_axis(Axis(0), c));
         let at_once = graph.shape(input).unwrap()[0].known().map_or(network.input.len_of(Axis(0)), |n| n as usize);
@@ -285,8 +298,9 @@ pub fn gradient_errors(network: &Network, export: &Export, engine: &Arc<dyn Engi
         for (x, (of_layer, of_input)) in network.input.axis_chunks_iter(Axis(0), at_once).zip(expected) {
             let found = outputs(&graph, engine, &x.to_owned());
             let step = |axis: usize| if x.shape()[axis] == of_input.shape()[axis] { 1 } else { 5 };
-            let sampled = found[1].slice_each_axis(|a| Slice::new(0, None, step(a.axis.index())));
-            for (of, found, expected) in [("layer", found[0].view(), of_layer), ("input", sampled, of_input)] {
+            let sampled = found.get(1).map(|f| f.slice_each_axis(|a| Slice::new(0, None, step(a.axis.index()))));
+            let pairs = [("layer", found[0].view(), of_layer)].into_iter();
+            for (of, found, expected) in pairs.chain(sampled.map(|sampled| ("input", sampled, of_input))) {
                 let expected = expected.to_owned();
                 let found = found.to_owned();
                 let (sum, off) = found.iter().zip(&expected).fold((0.0, 0.0), |(sum, off), (found, expected)| {
@@ -352,9 +366,12 @@ pub fn check_copy(file: &Path, engine: &Arc<dyn Engine>, x: &ArrayD<f32>) {
     }
 }
 
-/// How far the first output of the canonical view is from the expected one, as a part of the largest.
+/// How far the first output of the canonical view is from the expected one, as a part of the largest; where it is no
+/// tensor, the one that a ZipMap pairs with names.
 pub fn canonical_error(file: &Path, engine: &Arc<dyn Engine>, x: &ArrayD<f32>, expected: &ArrayD<f64>) -> f64 {
-    let graph = import(&Model::open(file).unwrap(), &ImportOptions::default()).unwrap().graph;
+    let mut graph = import(&Model::open(file).unwrap(), &ImportOptions::default()).unwrap().graph;
+    let paired = graph.nodes().iter().find(|n| &*n.op == "ZipMap").and_then(|n| n.inputs[0]);
+    graph.outputs = paired.map_or(graph.outputs, |t| vec![t]);
     let at_once = graph.shape(graph.inputs[0]).unwrap()[0].known().map_or(x.len_of(Axis(0)), |n| n as usize);
     let pairs = x.axis_chunks_iter(Axis(0), at_once).zip(expected.axis_chunks_iter(Axis(0), at_once));
     pairs.fold(0.0, |worst: f64, (x, expected)| {

@@ -164,6 +164,9 @@ fn settle(
     if let Some((height, width)) = arguments.model.input_size {
         setup = setup.input_size(height, width);
     }
+    for (name, values) in &arguments.model.input {
+        setup = setup.input_value(name, values);
+    }
     if let Some(threads) = arguments.engine.threads() {
         setup = setup.threads(threads);
     }
