@@ -371,6 +371,20 @@ fn outputs_that_are_no_scores() {
     assert!(error.to_string().contains("features  f32[N,12,8,8]"), "{error}");
 }
 
+/// Two thousand million scores would be a list of classes of 16 GB, before any of them is computed.
+#[test]
+fn more_scores_than_there_are_classes() {
+    let net = trunk()
+        .integers("flat", &[2], &[0, -1])
+        .node("Reshape", &["features", "flat"], &["vector"])
+        .integers("many", &[2], &[1, 2_000_000])
+        .node("Tile", &["vector", "many"], &["logits"]);
+    let error = plan(&net.output("logits", "f32[N,1536000000]").model(), &["grad-cam"], &PlanOptions::default());
+    let error = error.unwrap_err();
+    assert!(matches!(error, PlanError::Head(HeadError::NoCandidate { .. })), "{error}");
+    assert!(error.to_string().contains("logits  f32[N,1536000000]"), "{error}");
+}
+
 /// An operator that is not understood, and no declared shape behind it: the error names it. With the shape declared the
 /// network is explained all the same, as that node lies before the layer.
 #[test]

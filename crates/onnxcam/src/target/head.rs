@@ -131,6 +131,9 @@ fn class_names(zip_map: &Node) -> Vec<String> {
     names.map(|name| String::from_utf8_lossy(name).into_owned()).collect()
 }
 
+/// No classifier tells more classes apart.
+const MOST_CLASSES: usize = 1 << 24;
+
 /// How many scores a picture has: [N, C], [N, C, 1, 1], [N]; `None` where the shape is no list of scores.
 fn score_count(graph: &Graph, t: Tensor) -> Option<usize> {
     let info = graph.tensor(unrounded(graph, t));
@@ -139,7 +142,7 @@ fn score_count(graph: &Graph, t: Tensor) -> Option<usize> {
     let sizes: Vec<i64> = rest.iter().map(|d| d.known()).collect::<Option<_>>()?;
     let large = sizes.iter().filter(|s| **s > 1).count();
     let count = usize::try_from(sizes.iter().product::<i64>()).ok()?;
-    (info.dtype?.is_float() && images && large <= 1 && count > 0).then_some(count)
+    (info.dtype?.is_float() && images && large <= 1 && (1..=MOST_CLASSES).contains(&count)).then_some(count)
 }
 
 fn shape_error(graph: &Graph, t: Tensor) -> HeadError {
