@@ -6,9 +6,13 @@ Needs exporters/requirements-sklearn.txt, and reads what make_golden.py wrote. W
 crates/onnxcam/tests/golden/exporters/sklearn; README.md says what they are.
 """
 
+import os
 import sys
 import warnings
 from pathlib import Path
+
+# One thread, so that sums are made in one order.
+os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 import numpy as np
 import onnx
