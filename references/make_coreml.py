@@ -6,6 +6,7 @@ Needs exporters/requirements-coreml.txt. Writes coreml.{variant}.onnx, coreml.np
 crates/onnxcam/tests/golden/exporters; README.md says what is in them.
 """
 
+import itertools
 import sys
 from pathlib import Path
 
@@ -41,7 +42,8 @@ class Squeezed:
         self.conv1, self.squeeze = conv(3, 12, 3), conv(12, 8, 1)
         self.expand1, self.expand3, self.classify = conv(8, 12, 1), conv(8, 12, 3), conv(24, CLASSES, 1)
         self.scale, self.bias = 1 / 127.5, (-1.0, -0.9, -1.1)
-        self.norm = [random.uniform(low, high, 12).astype(np.float32) for low, high in ((0.6, 1.4), (-0.2, 0.2), (-0.3, 0.3), (0.5, 1.5))]
+        ranges = ((0.6, 1.4), (-0.2, 0.2), (-0.3, 0.3), (0.5, 1.5))  # Scale, shift, mean, variance.
+        self.norm = [random.uniform(low, high, 12).astype(np.float32) for low, high in ranges]
 
     # --- In float64, by definition. ---
 
@@ -62,7 +64,8 @@ class Squeezed:
     # --- As CoreML has it. ---
 
     def spec(self):
-        net = NeuralNetworkBuilder([("image", datatypes.Array(3, *SIZE))], [("prob", datatypes.Array(CLASSES))], mode="classifier")
+        inputs, outputs = [("image", datatypes.Array(3, *SIZE))], [("prob", datatypes.Array(CLASSES))]
+        net = NeuralNetworkBuilder(inputs, outputs, mode="classifier")
 
         def conv(name, weights, source, stride=1):
             weight, bias = weights
@@ -161,7 +164,7 @@ def main(out=GOLDEN):
     logits = net.score(features)
     classes = files.two_classes(logits)
     of_layer = differences(net.score, features, classes, np.ndindex(features.shape[1:]))
-    sampled = [(c, i, j) for c in range(3) for i in range(0, SIZE[0], files.SAMPLING) for j in range(0, SIZE[1], files.SAMPLING)]
+    sampled = list(itertools.product(range(3), *(range(0, size, files.SAMPLING) for size in SIZE)))
     of_input = differences(lambda x: net.score(net.features(x)), exact, classes, sampled)
     cam = net.classify[0][:, :, 0, 0].astype(np.float64)
     found = files.references(features, of_layer, of_input, logits, softmax(logits), classes, "nchw", cam)

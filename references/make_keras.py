@@ -30,6 +30,7 @@ from exporters.pictures import input_pixels, warm_up_pixels
 
 GOLDEN = Path(__file__).parent.parent / "crates" / "onnxcam" / "tests" / "golden" / "exporters"
 SIZE = (40, 48)
+LARGE = (60, 72)
 CLASSES = 10
 
 
@@ -47,6 +48,7 @@ class Network:
     # By variant, the way it is written.
     exports: dict
     layout: str = "nhwc"
+    size: tuple[int, int] = SIZE
 
 
 def efficientnet(activation):
@@ -55,7 +57,8 @@ def efficientnet(activation):
     blocks = [
         block | {"filters_in": 320, "filters_out": 320, "expand_ratio": 1, "strides": 1},
         block | {"filters_in": 320, "filters_out": 640, "expand_ratio": 4, "strides": 2},
-        block | {"filters_in": 640, "filters_out": 640, "expand_ratio": 4, "strides": 2, "repeats": 2, "kernel_size": 5},
+        block | {"filters_in": 640, "filters_out": 640, "expand_ratio": 4, "strides": 2}
+        | {"repeats": 2, "kernel_size": 5},
     ]  # fmt: skip
     return EfficientNet(
         0.025, 1.0, SIZE[0], dropout_rate=0.2, drop_connect_rate=0.2, depth_divisor=8, activation="swish",
@@ -83,6 +86,22 @@ def mobilenet(activation):
     return keras.Model(image, layers.Activation(activation)(layers.Reshape((CLASSES,))(x)))
 
 
+def xception(activation):
+    """A network that resizes its pictures itself: separable convolutions, a shortcut, pooling that pads."""
+    x = image = keras.Input((*LARGE, 3), name="image")
+    x = layers.Rescaling(1 / 127.5, offset=-1)(layers.Resizing(*SIZE, interpolation="bilinear")(x))
+    x = layers.Conv2D(8, 3, strides=2, use_bias=False)(x)
+    x = layers.Activation("relu")(layers.BatchNormalization()(x))
+    short = layers.BatchNormalization()(layers.Conv2D(16, 1, strides=2, padding="same", use_bias=False)(x))
+    x = layers.BatchNormalization()(layers.SeparableConv2D(16, 3, padding="same", use_bias=False)(x))
+    x = layers.MaxPooling2D(3, strides=2, padding="same")(x)
+    x = layers.Add()([x, short])
+    x = layers.BatchNormalization()(layers.SeparableConv2D(24, 3, padding="same", use_bias=False)(x))
+    x = layers.AveragePooling2D(2, padding="same")(layers.Activation("hard_swish", name="last")(x))
+    x = layers.GlobalAveragePooling2D()(x)
+    return keras.Model(image, layers.Dense(CLASSES, activation=activation, name="scores")(x))
+
+
 def vgg(activation):
     """Flatten over channels that stand behind, two layers that are fully connected, and no softmax."""
     x = image = keras.Input((*SIZE, 3), name="image")
@@ -99,7 +118,7 @@ def from_keras(opset=17, dtype=tf.float32, **options):
     """tf2onnx's function for Keras."""
 
     def export(model, path):
-        signature = [tf.TensorSpec([None, *SIZE, 3], dtype, name="image")]
+        signature = [tf.TensorSpec(model.input_shape, dtype, name="image")]
         tf2onnx.convert.from_keras(model, input_signature=signature, opset=opset, output_path=path, **options)
 
     return export
@@ -121,19 +140,31 @@ def keras_export(model, path):
 NETWORKS = [
     Network(
         "keras_efficientnet", efficientnet, "softmax", "top_activation", "predictions",
-        {"from_keras": from_keras(), "from_keras-uint8": from_keras(dtype=tf.uint8), "saved_model": saved_model},
+        {
+            "from_keras": from_keras(),
+            "from_keras-uint8": from_keras(dtype=tf.uint8),
+            "saved_model": saved_model,
+        },
     ),
     Network(
-        "keras_mobilenet", mobilenet, "softmax", "relu_24_1", "preds", {"from_keras-opset13": from_keras(13), "export": keras_export},
+        "keras_mobilenet", mobilenet, "softmax", "relu_24_1", "preds",
+        {"from_keras-opset13": from_keras(13), "export": keras_export},
     ),
-    Network("keras_vgg", vgg, None, "conv_2", None, {"from_keras-nchw-opset9": from_keras(9, inputs_as_nchw=["image"])}, "nchw"),
+    Network(
+        "keras_xception", xception, "softmax", "last", None,
+        {"from_keras-uint8": from_keras(18, tf.uint8), "from_keras": from_keras(18)}, size=LARGE,
+    ),
+    Network(
+        "keras_vgg", vgg, None, "conv_2", None,
+        {"from_keras-nchw-opset9": from_keras(9, inputs_as_nchw=["image"])}, "nchw",
+    ),
 ]  # fmt: skip
 
 
 def warm_up(model):
-    """Makes a random network without softmax behave like a trained one, in its scales: as networks.warm_up does PyTorch's."""
+    """Makes a random network without softmax behave like a trained one, as networks.warm_up does PyTorch's."""
     generator = np.random.default_rng(22)
-    x = warm_up_pixels(*SIZE).astype(np.float32)
+    x = warm_up_pixels(*model.input_shape[1:3]).astype(np.float32)
     kept = []
     for layer in model.layers:
         if isinstance(layer, layers.BatchNormalization):
@@ -150,7 +181,7 @@ def warm_up(model):
     for layer, name, value in kept:
         setattr(layer, name, value)
     last = [layer for layer in model.layers if isinstance(layer, (layers.Conv2D, layers.Dense))][-1]
-    last.kernel.assign(last.kernel * 2.0 ** np.round(np.log2(4 / model(x).numpy().std(1).mean())))
+    last.kernel.assign(last.kernel * 2.0 ** np.round(np.log2(4 / model(x, training=False).numpy().std(1).mean())))
 
 
 def with_weights(model, weights):
@@ -166,10 +197,12 @@ def reference(network, weights, x):
     keras.config.set_floatx("float64")
     model, scored = (with_weights(network.make(activation), weights) for activation in (network.activation, None))
     x = tf.constant(x.astype(np.float64))
-    output = model(x).numpy()
+    # A Resizing layer would have what follows it train unless this is said.
+    output = model(x, training=False).numpy()
     with tf.GradientTape(persistent=True) as tape:
         tape.watch(x)
-        features, logits = keras.Model(scored.input, [scored.get_layer(network.features).output, scored.output])(x)
+        both = [scored.get_layer(network.features).output, scored.output]
+        features, logits = keras.Model(scored.input, both)(x, training=False)
         classes = files.two_classes(logits.numpy())
         scores = [tf.reduce_sum(logits[:, c]) for c in classes]
     gradients = [tape.gradient(score, [features, x]) for score in scores]
@@ -181,7 +214,8 @@ def reference(network, weights, x):
     cam = None if network.cam is None else model.get_layer(network.cam).get_weights()[0].reshape(-1, CLASSES).T
     of_input = [in_front(g) if network.layout == "nchw" else g.numpy() for _, g in gradients]
     of_layer = [in_front(g) for g, _ in gradients]
-    return files.references(in_front(features), of_layer, of_input, logits.numpy(), output, classes, network.layout, cam)
+    features, logits = in_front(features), logits.numpy()
+    return files.references(features, of_layer, of_input, logits, output, classes, network.layout, cam)
 
 
 def write(network, out):
@@ -191,8 +225,8 @@ def write(network, out):
     warm_up(random)
     keras.backend.clear_session()
     model = with_weights(network.make(network.activation), random.get_weights())
-    x = input_pixels(*SIZE)
-    model(x.astype(np.float32))
+    x = input_pixels(*network.size)
+    model(x.astype(np.float32), training=False)
     paths = {}
     for variant, export in network.exports.items():
         paths[variant] = out / f"{network.name}.{variant}.onnx"
@@ -204,13 +238,13 @@ def write(network, out):
 
 
 def write_normalization(out):
-    """Keras' own export of the efficientnet, which makes inputs of what its Normalization layer computes with, and what that is."""
+    """Keras' own export of the efficientnet, with inputs for what its Normalization layer holds, and their values."""
     keras.utils.set_random_seed(0)
     keras.backend.clear_session()
     random = efficientnet(None)
     warm_up(random)
     model = with_weights(efficientnet("softmax"), random.get_weights())
-    model(input_pixels(*SIZE).astype(np.float32))
+    model(input_pixels(*SIZE).astype(np.float32), training=False)
     keras_export(model, str(out / "normalization.onnx"))
     (layer,) = (layer for layer in model.layers if isinstance(layer, layers.Normalization))
     _, mean, variance = (value.name for value in onnx.load(out / "normalization.onnx").graph.input)

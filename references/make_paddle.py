@@ -32,8 +32,8 @@ MEAN, STD = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
 
 class ConvNorm(nn.Sequential):
     def __init__(self, inputs, outputs, kernel, stride=1, groups=1, activation=nn.ReLU):
-        layers = [nn.Conv2D(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias_attr=False), nn.BatchNorm2D(outputs)]
-        super().__init__(*layers, *([activation()] if activation else []))
+        conv = nn.Conv2D(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias_attr=False)
+        super().__init__(conv, nn.BatchNorm2D(outputs), *([activation()] if activation else []))
 
 
 class Squeeze(nn.Layer):
@@ -55,7 +55,8 @@ class LCNet(nn.Layer):
         super().__init__()
         self.stem = ConvNorm(3, 8, 3, 2, activation=nn.Hardswish)
         blocks = []
-        for inputs, outputs, kernel, stride, squeeze in ((8, 16, 3, 1, False), (16, 24, 3, 2, False), (24, 32, 5, 2, True)):
+        shapes = ((8, 16, 3, 1, False), (16, 24, 3, 2, False), (24, 32, 5, 2, True))
+        for inputs, outputs, kernel, stride, squeeze in shapes:
             blocks += [ConvNorm(inputs, inputs, kernel, stride, inputs, nn.Hardswish)]
             blocks += [Squeeze(inputs)] if squeeze else []
             blocks += [ConvNorm(inputs, outputs, 1, activation=nn.Hardswish)]
@@ -166,7 +167,8 @@ def reference(network, model, x):
     gradients = [paddle.grad(logits[:, c].sum(), [features, x], retain_graph=True) for c in classes]
     cam = model.fc.weight.numpy().T if network.cam else None
     of_layer, of_input = ([g.numpy() for g in part] for part in zip(*gradients))
-    return files.references(features.numpy(), of_layer, of_input, logits.numpy(), model(x).numpy(), classes, "nchw", cam)
+    features, logits, output = (t.numpy() for t in (features, logits, model(x)))
+    return files.references(features, of_layer, of_input, logits, output, classes, "nchw", cam)
 
 
 def write(network, out):

@@ -6,9 +6,13 @@ Needs exporters/requirements-sklearn.txt, and reads what make_golden.py wrote. W
 crates/onnxcam/tests/golden/exporters/sklearn; README.md says what they are.
 """
 
+import os
 import sys
 import warnings
 from pathlib import Path
+
+# One thread, so that sums are made in one order.
+os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 import numpy as np
 import onnx
@@ -45,6 +49,7 @@ def behind_a_network():
     pixels = warm_up_pixels(*SIZE)[:6].astype(np.float32).transpose(0, 3, 1, 2)
     session = onnxruntime.InferenceSession(network.SerializeToString(), providers=["CPUExecutionProvider"])
     (features,) = session.run(None, {"input": pixels / 127.5 - 1})
+    features = features.round(3)  # The same whatever order they were summed in.
     kinds = np.array(["coffee", "rocket", "astronaut"] * 2)
     head = to_onnx(LogisticRegression().fit(features, kinds), features[:1], target_opset={"": 17, "ai.onnx.ml": 1})
     head = compose.add_prefix(head, "head/")
@@ -58,7 +63,10 @@ def beside_its_scores():
     names = [f"kind of thing {i}" for i in range(10)]
     nodes = [
         helper.make_node("Softmax", ["logits"], ["probabilities"], "Softmax", axis=1),
-        helper.make_node("ZipMap", ["probabilities"], ["output_probability"], "ZipMap", domain="ai.onnx.ml", classlabels_strings=names),
+        helper.make_node(
+            "ZipMap", ["probabilities"], ["output_probability"], "ZipMap", domain="ai.onnx.ml",
+            classlabels_strings=names,
+        ),
         helper.make_node("ArgMax", ["probabilities"], ["argmax_output"], "ArgMax", axis=1, keepdims=0),
         helper.make_node(
             "LabelEncoder", ["argmax_output"], ["output_label"], "LabelEncoder", domain="ai.onnx.ml",

@@ -27,7 +27,7 @@ def grad_cam_pp_weights(a, g):
 def references(features, gradients, input_gradients, logits, output, classes, layout, cam=None):
     """The arrays of README.md, from float64 arrays.
 
-    features [N, K, h, w], gradients [C, N, K, h, w], input_gradients [C, N, ...] in the input's layout, logits and output
+    features [N, K, h, w], gradients [C, N, K, h, w], input_gradients [C, N, ...] in the input's layout, logits, output
     [N, classes], classes [C]; `cam` [classes, K] holds the weights of the linear head behind global average pooling.
     """
     rows, columns = (3, 4) if layout == "nchw" else (2, 3)
@@ -79,7 +79,8 @@ def describe_export(path, x, wanted, features):
 
 def write(out, name, x, reference, files, cam):
     """The references of a network; returns its entry for the JSON. `x` is its input, bytes as they are."""
-    exports = {variant: describe_export(path, x, reference["output"], reference["features"]) for variant, path in files.items()}
+    output, features = reference["output"], reference["features"]
+    exports = {variant: describe_export(path, x, output, features) for variant, path in files.items()}
     save_npz(out / f"{name}.npz", input=x, **reference)
     return {
         "name": name,

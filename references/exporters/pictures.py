@@ -20,7 +20,7 @@ def input_pixels(height, width):
 
 
 def warm_up_pixels(height, width):
-    """Eight other inputs, for batch-norm statistics: parts of three photographs, and noise. uint8 [8, height, width, 3]."""
+    """Eight other inputs, for batch-norm statistics: parts of photographs, and noise. uint8 [8, height, width, 3]."""
     generator = np.random.default_rng(21)
     inputs = []
     for name in ("coffee", "rocket", "astronaut") * 2:

@@ -30,7 +30,7 @@ fn each(mut check: impl FnMut(&Network, &Export, &Arc<dyn Engine>)) {
                 count += 1;
             }
         }
-        assert!(count >= 47, "{count} exports on {}", engine.name());
+        assert!(count >= 54, "{count} exports on {}", engine.name());
     }
 }
 
