@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use onnx_graph::{Dim, Emit, Graph, Node, PREFIX, Tensor, printable};
+use onnx_graph::{Dim, Emit, Graph, PREFIX, Tensor, printable};
 
 use super::HeadError;
 
@@ -123,10 +123,7 @@ fn unknown_shape(graph: &Graph, output: Tensor) -> Option<HeadError> {
     if graph.shape(output).is_some() {
         return None;
     }
-    let needed = graph.needed_for(&[output]);
-    let mut nodes = graph.nodes().iter().zip(needed).filter(|(_, needed)| *needed).map(|(node, _)| node);
-    let shapeless = |n: &&Node| n.carried.is_some() && n.outputs.iter().flatten().any(|t| graph.shape(*t).is_none());
-    let node = nodes.find(shapeless)?;
+    let node = &graph.nodes()[graph.shape_lost_at(output)?];
     let reason = node.carried.as_ref()?.reason.clone();
     let (name, node) = (printable(&graph.tensor(output).name), graph.describe(node));
     let hint = "`onnx.shape_inference` may write the missing shapes into the file";
