@@ -39,7 +39,7 @@ pub enum LayerError {
     )]
     NoneFound,
     #[error(
-        "the feature maps have {} axes behind their channels, the last are \"{layer}\" {shape}\nhint: only networks of pictures, [N, channels, height, width], are explained", .spatial
+        "the feature maps have {} behind their channels, the last are \"{layer}\" {shape}\nhint: only networks of pictures, [N, channels, height, width], are explained", axes(*.spatial)
     )]
     NotPictures { layer: String, shape: String, spatial: usize },
     #[error(
@@ -56,6 +56,11 @@ pub enum LayerError {
     OffThePath { layer: String },
     #[error("layer \"{layer}\" does not depend on the picture")]
     Constant { layer: String },
+}
+
+/// Their number in words.
+fn axes(count: usize) -> String {
+    if count == 1 { "1 axis".to_owned() } else { format!("{count} axes") }
 }
 
 /// Feature maps of more than one cell that every path from the picture to the scores passes through, first to last, the
@@ -206,15 +211,23 @@ fn modules(graph: &Graph) -> BTreeSet<String> {
     modules
 }
 
-/// The five names that look most like the query.
+/// The five names that look most like the query, as a whole or in one of their endings.
 fn nearest(graph: &Graph, modules: &BTreeSet<String>, query: &str) -> Vec<String> {
     let maps = graph.tensors().filter(|t| is_feature_map(graph, *t) && graph.producer_index(*t).is_some());
     let names = maps.map(|t| graph.tensor(t).name.to_string()).filter(|n| !n.starts_with(onnx_graph::PREFIX));
-    let mut scored: Vec<(usize, String)> =
-        names.chain(modules.iter().cloned()).map(|n| (strsim::damerau_levenshtein(&n, query), n)).collect();
+    let mut scored: Vec<(usize, usize, String)> = names
+        .chain(modules.iter().cloned())
+        .map(|name| {
+            const MOST_ENDINGS: usize = 4;
+            let apart = |part: &str| strsim::damerau_levenshtein(part, query);
+            let endings = name.rmatch_indices('.').take(MOST_ENDINGS).map(|(i, _)| apart(&name[i + 1..]));
+            let whole = apart(&name);
+            (endings.min().unwrap_or(whole).min(whole), whole, name)
+        })
+        .collect();
     scored.sort();
     scored.dedup();
-    scored.into_iter().take(5).map(|(_, name)| printable(&name)).collect()
+    scored.into_iter().take(5).map(|(_, _, name)| printable(&name)).collect()
 }
 
 /// How many spatial axes a convolution's output has, where they are not two: of a series, or of a volume.
