@@ -89,8 +89,8 @@ fn lookup(node: &Node) -> Result<&'static Rule, String> {
     found.map(|(_, rule)| rule).ok_or_else(|| "this operator has no gradient rule yet".to_owned())
 }
 
-/// What stands in the way where a node reads a tensor of unknown shape: the node on the way that is not understood and so
-/// makes it unknown; else the reader, with the reason.
+/// What stands in the way where a node reads a tensor of unknown shape: the node on the way that is not understood
+/// and so makes it unknown; else the reader, with the reason.
 fn shape_lost(graph: &Graph, path: &Path, reader: &Node, t: Tensor) -> (String, String) {
     let unknown = format!("the shape of \"{}\" is not known", printable(&graph.tensor(t).name));
     let lost = graph.shape_lost_at(t).map(|index| (index, &graph.nodes()[index]));

@@ -1,5 +1,5 @@
-//! What users of other tools and of the engines ran into (R20, R27, R28, R29, R30, R48, R52), and files that fix their batch:
-//! each from the file to the map, on both engines.
+//! What users of other tools and of the engines ran into (R20, R27, R28, R29, R30, R48, R52), and files that fix their
+//! batch: each from the file to the map, on both engines.
 
 #[path = "support/both.rs"]
 mod both;
@@ -327,8 +327,8 @@ fn composite_operators() {
     }
 }
 
-/// R20: layers that standardise their weights (BiT's, NFNets') come as a BatchNormalization of the weights in training mode,
-/// which is by the weights' own statistics, whatever the file has beside.
+/// R20: layers that standardise their weights (BiT's, NFNets') come as a BatchNormalization of the weights in training
+/// mode, which is by the weights' own statistics, whatever the file has beside.
 #[test]
 fn weights_that_are_standardised() {
     let head = |net: Maker, weights: &str| {

@@ -10,9 +10,9 @@ use crate::ops::axis;
 pub(super) const OPERATORS: &[(&str, Settle)] =
     &[("BatchNormalization", batch_normalization), ("LRN", lrn), ("Softmax", softmax), ("LogSoftmax", softmax)];
 
-/// The inference form, though the file may say otherwise: more than one output meant training before opset 14, `training_mode`
-/// does since, and the oldest writers say `is_test`. What does not depend on the picture is normalised as it is in
-/// training, by its own statistics: that is how layers standardise their weights.
+/// The inference form, though the file may say otherwise: more than one output meant training before opset 14,
+/// `training_mode` does since, and the oldest writers say `is_test`. What does not depend on the picture is normalised as
+/// it is in training, by its own statistics: that is how layers standardise their weights.
 fn batch_normalization(n: &FileNode) -> Result<Vec<Option<Tensor>>, Refusal> {
     n.ignore(&["momentum"]);
     if n.int_or("spatial", 1) == 0 {
