@@ -433,16 +433,16 @@ fn layers_that_are_refused() {
 /// Series and volumes are no pictures, and that is what is said.
 #[test]
 fn networks_of_other_ranks_are_refused() {
-    for (input, kernel, map, spatial) in [
-        ("f32[N,3,16]", &[2usize, 3, 3][..], "[N,2,14]", "1 axis"),
-        ("f32[N,3,4,6,5]", &[2, 3, 3, 3, 3], "[N,2,2,4,3]", "3 axes"),
-    ] {
+    for (input, kernel, map, spatial) in
+        [("f32[N,3,16]", &[2usize, 3, 3][..], "[N,2,14]", 1), ("f32[N,3,4,6,5]", &[2, 3, 3, 3, 3], "[N,2,2,4,3]", 3)]
+    {
         let weights = vec![0.5; kernel.iter().product()];
         let net = Maker::new(17).input("x", input).floats("w", kernel, &weights).node("Conv", &["x", "w"], &["maps"]);
         let net = net.node("GlobalAveragePool", &["maps"], &["mean"]).node("Flatten", &["mean"], &["scores"]);
         let model = net.output("scores", "f32[N,2]").model();
         let error = plan(&model, &["grad-cam"], &PlanOptions::default()).unwrap_err().to_string();
-        let expected = format!("the feature maps have {spatial} behind their channels, the last are \"maps\" {map}");
+        let expected =
+            format!("the feature maps have {spatial} axes behind their channels, the last are \"maps\" {map}");
         assert!(error.contains(&expected), "{error}");
     }
 }

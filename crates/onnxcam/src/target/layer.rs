@@ -39,7 +39,7 @@ pub enum LayerError {
     )]
     NoneFound,
     #[error(
-        "the feature maps have {} behind their channels, the last are \"{layer}\" {shape}\nhint: only networks of pictures, [N, channels, height, width], are explained", axes(*.spatial)
+        "the feature maps have {} axes behind their channels, the last are \"{layer}\" {shape}\nhint: only networks of pictures, [N, channels, height, width], are explained", .spatial
     )]
     NotPictures { layer: String, shape: String, spatial: usize },
     #[error(
@@ -56,11 +56,6 @@ pub enum LayerError {
     OffThePath { layer: String },
     #[error("layer \"{layer}\" does not depend on the picture")]
     Constant { layer: String },
-}
-
-/// Their number in words.
-fn axes(count: usize) -> String {
-    if count == 1 { "1 axis".to_owned() } else { format!("{count} axes") }
 }
 
 /// Feature maps of more than one cell that every path from the picture to the scores passes through, first to last, the
