@@ -52,14 +52,15 @@ pub fn gradient(
         }
         let stop =
             |reason: String| GradientError::Node { node: e.graph().describe(&node), reason, between: ends.clone() };
-        let rule = match lookup(&node).map_err(stop)? {
-            Rule::Vjp(rule) => rule,
-            Rule::Zero => continue,
-        };
-        if let Some(t) = node.inputs.iter().chain(&node.outputs).flatten().find(|t| e.graph().shape(**t).is_none()) {
-            let name = printable(&e.graph().tensor(*t).name);
-            return Err(stop(format!("the shape of \"{name}\" is not known")));
+        let rule = lookup(&node);
+        if let Ok(Rule::Zero) = rule {
+            continue;
         }
+        if let Some(t) = node.inputs.iter().flatten().find(|t| e.graph().shape(**t).is_none()) {
+            let (node, reason) = shape_lost(&e.graph(), &path, &node, *t);
+            return Err(GradientError::Node { node, reason, between: ends });
+        }
+        let Rule::Vjp(rule) = rule.map_err(stop)? else { continue };
         let wanted = node.inputs.iter().map(|t| t.is_some_and(|t| path.tensors.contains(&t))).collect();
         let mut vjp = Vjp::new(&e, &node, wanted, output_grads);
         rule(&mut vjp);
@@ -86,6 +87,21 @@ fn lookup(node: &Node) -> Result<&'static Rule, String> {
     }
     let found = RULES.iter().find(|(op, _)| *op == &*node.op);
     found.map(|(_, rule)| rule).ok_or_else(|| "this operator has no gradient rule yet".to_owned())
+}
+
+/// What stands in the way where a node reads a tensor of unknown shape: the node on the way that is not understood
+/// and so makes it unknown; else the reader, with the reason.
+fn shape_lost(graph: &Graph, path: &Path, reader: &Node, t: Tensor) -> (String, String) {
+    let unknown = format!("the shape of \"{}\" is not known", printable(&graph.tensor(t).name));
+    let lost = graph.shape_lost_at(t).map(|index| (index, &graph.nodes()[index]));
+    match lost.and_then(|(index, node)| Some((index, node, node.carried.as_ref()?.reason.clone()))) {
+        Some((index, node, reason)) if path.nodes.contains(&index) => (graph.describe(node), reason),
+        Some((_, node, reason)) => {
+            let why = format!("{unknown}, as {} is not understood: {reason}", graph.describe(node));
+            (graph.describe(reader), why)
+        }
+        None => (graph.describe(reader), unknown),
+    }
 }
 
 fn add(e: &Emit, gradients: &mut HashMap<Tensor, Tensor>, tensor: Tensor, gradient: Tensor) {

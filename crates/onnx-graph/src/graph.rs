@@ -296,6 +296,15 @@ impl Graph {
         needed
     }
 
+    /// Why the shape of a tensor is not known: the first node before it that is carried and makes one of unknown shape.
+    pub fn shape_lost_at(&self, t: Tensor) -> Option<usize> {
+        let needed = self.needed_for(&[t]);
+        let loses = |node: &Node| {
+            node.carried.is_some() && node.outputs.iter().flatten().any(|output| self.shape(*output).is_none())
+        };
+        self.nodes.iter().zip(needed).position(|(node, needed)| needed && loses(node))
+    }
+
     /// The node in words, for messages: `` `Scan` (node "rnn/scan_3", input 0: f32[1,64,7,7]) ``.
     pub fn describe(&self, node: &Node) -> String {
         let mut parts = Vec::new();

@@ -168,6 +168,12 @@ fn unknown_names_list_the_nearest() {
         let PlanError::Layer(LayerError::Unknown { nearest, .. }) = &error else { panic!("{query}: {error}") };
         assert!(nearest.len() == 5 && nearest.iter().any(|n| n == near), "{query}: {nearest:?}");
     }
+    // What the exporter folded into another module is near to that: by an ending as well.
+    for (query, near) in [("conv2", ".bn2"), ("downsample.0", ".downsample.1"), ("layer4.0.conv2", "layer4.0.bn2")] {
+        let error = plan(&golden("resnet18.new.onnx"), &["grad-cam"], &at(query)).unwrap_err();
+        let PlanError::Layer(LayerError::Unknown { nearest, .. }) = &error else { panic!("{query}: {error}") };
+        assert!(nearest.iter().any(|n| n.ends_with(near)), "{query}: {nearest:?}");
+    }
     let error = plan(&tiny_cnn(17, 5).model(), &["grad-cam"], &at("")).unwrap_err().to_string();
     assert!(error.starts_with("no layer is called \"\"\nhint: nearest are "), "{error}");
     let error = plan(&tiny_cnn(17, 5).model(), &["grad-cam"], &at("a\u{1b}[2Jb")).unwrap_err().to_string();

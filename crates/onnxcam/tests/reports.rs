@@ -1,5 +1,5 @@
-//! What users of other tools and of the engines ran into (R27, R28, R29, R30, R48, R52), and files that fix their batch:
-//! each from the file to the map, on both engines.
+//! What users of other tools and of the engines ran into (R20, R27, R28, R29, R30, R48, R52), and files that fix their
+//! batch: each from the file to the map, on both engines.
 
 #[path = "support/both.rs"]
 mod both;
@@ -327,6 +327,54 @@ fn composite_operators() {
     }
 }
 
+/// R20: layers that standardise their weights (BiT's, NFNets') come as a BatchNormalization of the weights in training
+/// mode, which is by the weights' own statistics, whatever the file has beside.
+#[test]
+fn weights_that_are_standardised() {
+    let head = |net: Maker, weights: &str| {
+        net.node("Conv", &["features", weights], &["last"])
+            .node("Relu", &["last"], &["bent"])
+            .node("GlobalAveragePool", &["bent"], &["mean"])
+            .node("Flatten", &["mean"], &["flat"])
+            .weights("fc", &[6, 5])
+            .node("MatMul", &["flat", "fc"], &["logits"])
+    };
+    let inside = on_trunk(5, |net| {
+        let net = net
+            .weights("raw", &[6, 12, 3, 3])
+            .integers("rows", &[3], &[1, 6, -1])
+            .integers("as before", &[4], &[6, 12, 3, 3])
+            .floats("ones", &[6], &[1.0; 6])
+            .floats("zeros", &[6], &[0.0; 6])
+            .node("Reshape", &["raw", "rows"], &["flattened"])
+            .node("BatchNormalization", &["flattened", "ones", "zeros", "zeros", "ones"], &["even"])
+            .with("training_mode", 1)
+            .with("epsilon", 1e-6f32)
+            .node("Reshape", &["even", "as before"], &["weights"]);
+        head(net, "weights")
+    });
+    let raw = elements(&inside, "raw");
+    let standardised = raw.chunks(108).flat_map(|row| {
+        let mean = row.iter().sum::<f32>() / 108.0;
+        let variance = row.iter().map(|w| (w - mean).powi(2)).sum::<f32>() / 108.0;
+        row.iter().map(move |w| (w - mean) / (variance + 1e-6).sqrt())
+    });
+    let standardised: Vec<f32> = standardised.collect();
+    let outside = on_trunk(5, |net| {
+        let net = net.weights("raw", &[6, 12, 3, 3]); // So that later weights are drawn alike.
+        head(net.floats("weights", &[6, 12, 3, 3], &standardised), "weights")
+    });
+    assert_eq!(notes(&inside), Vec::<String>::new());
+    let found = [&inside, &outside].map(|model| agreed(model, &GRADIENTS, &at("features"), &x(), -1));
+    for (a, b) in found[0].iter().zip(&found[1]) {
+        assert_eq!(a.class, b.class);
+        for (a, b) in a.maps.iter().zip(&b.maps) {
+            let most = b.iter().fold(0.0, |m: f32, v| m.max(v.abs()));
+            assert!(most > 0.0 && apart(&a.clone().into_dyn(), &b.clone().into_dyn(), f64::from(most)) < 1e-5);
+        }
+    }
+}
+
 /// R30: files of old list every weight as an input, before the picture.
 #[test]
 fn weights_among_the_inputs() {
@@ -471,8 +519,11 @@ fn a_batch_that_only_a_reshape_fixes() {
     let baked = |sizes: [i64; 2]| {
         on_trunk(5, move |net| {
             net.node("GlobalAveragePool", &["features"], &["mean"])
+                .integers("all", &[1], &[-1])
                 .integers("one", &[2], &sizes)
-                .node("Reshape", &["mean", "one"], &["flat"])
+                .node("Reshape", &["mean", "all"], &["list"])
+                .declare("list", "f32[?]") // Of 12 a picture: that is no contradiction.
+                .node("Reshape", &["list", "one"], &["flat"])
                 .weights("fc", &[12, 5])
                 .node("MatMul", &["flat", "fc"], &["logits"])
         })

@@ -157,8 +157,28 @@ fn a_tensor_of_unknown_shape_is_named() {
     let dy = graph.add_tensor(onnx_graph::TensorInfo { name: "dy".into(), ..graph.tensor(p).clone() });
     let error = gradient(&mut graph, &[(p, dy)], &[x]).unwrap_err().to_string();
     let expected = "cannot differentiate `Mul` (node \"neck/mul\", input 0: f32[N,3], input 1: ?[?]): the shape of \
-                    \"warped\" is not known\n  it lies between \"x\" and \"p\"";
+                    \"warped\" is not known, as `Warp` (the node that makes \"warped\", input 0: f32[N,3]) is not \
+                    understood: its domain is `com.example`, not the standard one\n  it lies between \"x\" and \"p\"";
     assert_eq!(error, expected);
+}
+
+/// The node that does not fit is to blame, not the first behind it that reads what it makes.
+#[test]
+fn what_makes_a_shape_unknown_is_named() {
+    let model = Maker::new(17)
+        .input("x", "f32[N,3,4]")
+        .integers("sizes", &[2], &[-1, 7])
+        .node("Relu", &["x"], &["relu"])
+        .node("Reshape", &["relu", "sizes"], &["flat"])
+        .named("neck/flatten")
+        .weights("w", &[7, 2])
+        .node("MatMul", &["flat", "w"], &["product"])
+        .node("Softmax", &["product"], &["y"])
+        .output("y", "f32[N,2]");
+    let error = of_model(model).unwrap_err().to_string();
+    let start = "cannot differentiate `Reshape` (node \"neck/flatten\", input 0: f32[N,3,4], input 1: i64[2]): ";
+    assert!(error.starts_with(start), "{error}");
+    assert!(error.contains("[N,3,4]") && !error.contains("not known"), "{error}");
 }
 
 #[test]

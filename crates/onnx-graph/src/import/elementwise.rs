@@ -127,9 +127,10 @@ fn same(n: &FileNode) -> Settled {
 
 /// Dropout does nothing when a network is used; its mask is true everywhere, before opset 10 one of floats.
 fn dropout(n: &FileNode) -> Settled {
-    n.ignore(&["ratio", "seed", "is_test"]);
-    if n.optional(2).is_some_and(|_| n.number(2).is_ok_and(|training| training != 0.0)) {
-        n.note(format!("{} is exported in training mode; it is left out here", super::describe(n.proto)));
+    n.ignore(&["ratio", "seed"]);
+    let training = n.optional(2).is_some_and(|_| n.number(2).is_ok_and(|training| training != 0.0));
+    if training || n.int("is_test") == Some(0) {
+        n.note_of_many("exported in training mode; left out here");
     }
     let x = n.input(0)?;
     if !n.wants(1) {

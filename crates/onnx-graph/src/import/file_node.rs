@@ -50,7 +50,7 @@ pub(super) struct FileNode<'a, 'g> {
     wanted: Vec<bool>,
     read: RefCell<HashSet<&'a str>>,
     mistyped: Cell<Option<&'static str>>,
-    notes: RefCell<Vec<String>>,
+    notes: RefCell<Vec<&'static str>>,
 }
 
 impl<'a, 'g> FileNode<'a, 'g> {
@@ -75,11 +75,12 @@ impl<'a, 'g> FileNode<'a, 'g> {
         self.wanted.get(i) == Some(&true)
     }
 
-    pub fn note(&self, note: impl Into<String>) {
-        self.notes.borrow_mut().push(note.into());
+    /// What may hold for many nodes of a file, and is said once: `exported so; run otherwise`.
+    pub fn note_of_many(&self, note: &'static str) {
+        self.notes.borrow_mut().push(note);
     }
 
-    pub fn into_notes(self) -> Vec<String> {
+    pub fn into_notes(self) -> Vec<&'static str> {
         self.notes.into_inner()
     }
 

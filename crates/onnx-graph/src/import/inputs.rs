@@ -300,13 +300,14 @@ pub(super) fn check_declared(
     const MOST: usize = 5;
     let mut contradictions = Vec::new();
     let mut seen = HashSet::new();
-    for (name, _) in declared_values(file).filter(|(name, _)| seen.insert(*name)) {
+    for (name, value) in declared_values(file).filter(|(name, _)| seen.insert(*name)) {
         let (Some(t), Some((_, Some(dims)))) = (scope.get(name), declared.tensors.get(name)) else { continue };
-        let Some(shape) = graph.shape(*t) else { continue };
-        let contradicts = dims.len() != shape.len()
-            || dims.iter().zip(shape).any(|(d, s)| {
-                d.and_then(Dim::known).zip(s.known()).is_some_and(|(declared, inferred)| declared != inferred)
-            });
+        let (Some(shape), Some(in_file)) = (graph.shape(*t), declaration(value).1) else { continue };
+        let differs = |(d, s): (&Option<DimensionValue>, &Dim)| match (d, s.known()) {
+            (Some(DimensionValue::DimValue(declared @ 1..)), Some(inferred)) => *declared != inferred,
+            _ => false,
+        };
+        let contradicts = in_file.len() != shape.len() || in_file.iter().zip(shape).any(differs);
         if contradicts {
             let shown: Vec<String> = dims.iter().map(|d| d.map_or("?".to_owned(), |d| d.to_string())).collect();
             contradictions.push(format!(

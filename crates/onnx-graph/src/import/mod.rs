@@ -36,6 +36,7 @@ mod window;
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
+use std::fmt;
 
 use calls::Functions;
 use file_node::{FileNode, Refusal, Settle};
@@ -159,12 +160,14 @@ fn walk(model: &Model, options: &ImportOptions) -> Result<Imported, ModelError> 
     let outputs = file.output.iter().map(|v| v.name.as_deref().unwrap_or_default());
     let frame = Frame::new(opset, 0, &file.node, outputs.clone());
     let functions = Functions::new(&model.proto().functions);
-    let mut walk = Walk { e: Emit::new(&mut graph), functions, declared, notes, sequences: HashMap::new() };
+    let (e, of_many, sequences) = (Emit::new(&mut graph), Vec::new(), HashMap::new());
+    let mut walk = Walk { e, functions, declared, of_many, sequences };
     for index in topological_order(&file.node)? {
         walk.node(&file.node[index], &frame, &mut scope)?;
     }
-    let Walk { e, mut notes, declared, .. } = walk;
+    let Walk { e, declared, of_many, .. } = walk;
     e.finish().map_err(ModelError::Emit)?;
+    notes.extend(of_many.iter().map(NoteOfMany::to_string));
 
     for name in outputs {
         let t = scope.get(name).copied().ok_or_else(|| ModelError::NeverMade {
@@ -218,9 +221,27 @@ struct Walk<'m, 'g> {
     e: Emit<'g>,
     functions: Functions<'m>,
     declared: inputs::Declared,
-    notes: Vec<String>,
+    of_many: Vec<NoteOfMany>,
     /// The elements of those sequences that nodes have put together.
     sequences: HashMap<Tensor, Vec<Tensor>>,
+}
+
+/// What holds for several nodes.
+struct NoteOfMany {
+    note: &'static str,
+    /// The operator, and the first of the nodes in words.
+    op: String,
+    first: String,
+    nodes: usize,
+}
+
+impl fmt::Display for NoteOfMany {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.nodes {
+            1 => write!(f, "{} is {}", self.first, self.note),
+            n => write!(f, "{} and {} more of its kind are {}", self.first, n - 1, self.note),
+        }
+    }
 }
 
 impl Walk<'_, '_> {
@@ -322,7 +343,12 @@ impl Walk<'_, '_> {
         if let Some((i, _)) = proto.output.iter().enumerate().find(missing) {
             return Err(format!("its output {i} is read, which is not supported here").into());
         }
-        self.notes.extend(node.into_notes());
+        for note in node.into_notes() {
+            match self.of_many.iter_mut().find(|many| many.note == note && many.op == op) {
+                Some(many) => many.nodes += 1,
+                None => self.of_many.push(NoteOfMany { note, op: op.to_owned(), first: describe(proto), nodes: 1 }),
+            }
+        }
         Ok(outputs)
     }
 

@@ -1,7 +1,7 @@
 //! What each opset means, case by case: the canonical node that a file's node becomes.
 
 use crate::net::*;
-use onnx_graph::proto::AttributeProto;
+use onnx_graph::proto::{AttributeProto, TensorProto};
 
 /// A node on input `x` of these sizes, which becomes these canonical nodes.
 #[track_caller]
@@ -483,9 +483,35 @@ fn batch_normalization() {
         assert_eq!(lines(&imported.graph), [line]);
         assert!(imported.notes[0].contains("training mode"), "{:?}", imported.notes);
     }
+    // The oldest writers say whether it is a test.
+    let is_test = |value| net(6, &["y"], vec![epsilon(), int("is_test", value)]).import().notes.len();
+    assert_eq!((is_test(1), is_test(0)), (0, 1));
     // Somebody who reads the running mean wants training: carried.
     let read = net(9, &["y", "m", "v", "sm", "sv"], vec![epsilon()]).output("m").lines();
     assert!(read[0].starts_with("%y, %m, %v, %sm, %sv = BatchNormalization("), "{read:?}");
+}
+
+/// What holds for many nodes is said once for each operator.
+#[test]
+fn training_mode_is_said_once() {
+    let mut net = Net::of(15, [2, 3, 4]).weight(floats("ratio", &[], &[0.5]));
+    net = net.weight(TensorProto { int32_data: vec![1], ..typed("training", &[], 9) });
+    for name in ["scale", "shift", "mean", "var"] {
+        net = net.zeros(name, &[3]);
+    }
+    for (from, to) in [("x", "a"), ("c", "d"), ("f", "y")] {
+        let read = [from, "scale", "shift", "mean", "var"];
+        net = net.node("BatchNormalization", &read, &[to], vec![int("training_mode", 1)]);
+    }
+    for (from, to) in [("a", "c"), ("d", "f")] {
+        net = net.node("Dropout", &[from, "ratio", "training"], &[to], vec![]);
+    }
+    let notes = [
+        "`BatchNormalization` (the node that makes \"a\") and 2 more of its kind are exported in training mode; run in \
+         inference mode",
+        "`Dropout` (the node that makes \"c\") and 1 more of its kind are exported in training mode; left out here",
+    ];
+    assert_eq!(net.output("y").import().notes, notes);
 }
 
 #[test]

@@ -155,10 +155,7 @@ fn unknown_shape(graph: &Graph, output: Tensor) -> Option<HeadError> {
     if graph.shape(output).is_some() {
         return None;
     }
-    let needed = graph.needed_for(&[output]);
-    let mut nodes = graph.nodes().iter().zip(needed).filter(|(_, needed)| *needed).map(|(node, _)| node);
-    let shapeless = |n: &&Node| n.carried.is_some() && n.outputs.iter().flatten().any(|t| graph.shape(*t).is_none());
-    let node = nodes.find(shapeless)?;
+    let node = &graph.nodes()[graph.shape_lost_at(output)?];
     let reason = node.carried.as_ref()?.reason.clone();
     let standard = node.carried.as_ref().is_some_and(|c| matches!(c.domain.as_str(), "" | "ai.onnx"));
     let (name, node) = (printable(&graph.tensor(output).name), graph.describe(node));

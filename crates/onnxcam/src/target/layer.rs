@@ -232,15 +232,23 @@ fn modules(graph: &Graph) -> BTreeSet<String> {
     modules
 }
 
-/// The five names that look most like the query.
+/// The five names that look most like the query, as a whole or in one of their endings.
 fn nearest(graph: &Graph, modules: &BTreeSet<String>, query: &str) -> Vec<String> {
     let maps = graph.tensors().filter(|t| is_feature_map(graph, *t) && graph.producer_index(*t).is_some());
     let names = maps.map(|t| graph.tensor(t).name.to_string()).filter(|n| !n.starts_with(onnx_graph::PREFIX));
-    let mut scored: Vec<(usize, String)> =
-        names.chain(modules.iter().cloned()).map(|n| (strsim::damerau_levenshtein(&n, query), n)).collect();
+    let mut scored: Vec<(usize, usize, String)> = names
+        .chain(modules.iter().cloned())
+        .map(|name| {
+            const MOST_ENDINGS: usize = 4;
+            let apart = |part: &str| strsim::damerau_levenshtein(part, query);
+            let endings = name.rmatch_indices('.').take(MOST_ENDINGS).map(|(i, _)| apart(&name[i + 1..]));
+            let whole = apart(&name);
+            (endings.min().unwrap_or(whole).min(whole), whole, name)
+        })
+        .collect();
     scored.sort();
     scored.dedup();
-    scored.into_iter().take(5).map(|(_, name)| printable(&name)).collect()
+    scored.into_iter().take(5).map(|(_, _, name)| printable(&name)).collect()
 }
 
 /// What made a tensor, rounding aside: a quantised network stores every result in bytes.
