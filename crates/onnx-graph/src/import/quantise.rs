@@ -148,10 +148,8 @@ fn dynamic_quantize_linear(n: &FileNode) -> Settled {
     if element_count(&shape).is_none_or(|count| count.is_symbolic()) {
         return Err("its range is that of all pictures of a batch together".into());
     }
-    if let Some(batch) = graph_batch.and_then(|d| d.known()).filter(|batch| *batch > 1) {
-        n.note(format!(
-            "DynamicQuantizeLinear rounds by the range of all {batch} pictures of a batch: each has an influence on the others"
-        ));
+    if graph_batch.and_then(|d| d.known()).is_some_and(|batch| batch > 1) {
+        n.note_of_many("rounding by the range of all pictures of a batch; each has an influence on the others");
     }
     Ok(n.e.nodes("DynamicQuantizeLinear", &[Some(x)], Attributes::none()).into_iter().map(Some).collect())
 }
