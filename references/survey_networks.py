@@ -134,6 +134,7 @@ def one(arguments, member, exporters, folder):
     os.dup2(log, 2)
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_GIB * 2**30,) * 2)
     torch.set_num_threads(max(1, 2 // arguments.jobs))
+    torch.backends.mha.set_fastpath_enabled(False)  # A fused operator of its own, which the older exporter does not take.
     records = survey_check.check(member, exporters, folder, arguments.program, CALL_S)
     of = {"network": member.name, "build": arguments.build}
     text = json.dumps([of | record for record in records])

@@ -28,7 +28,10 @@ A network passes where score and both maps of ONNX Runtime agree within {toleran
 """
 
 # Of commits before the survey measured memory, and maps before the relu.
-OLDER = "\nThe {count} rows without memory are older: their maps were compared after the relu, where they may be zero.\n"
+OLDER = """
+The {count} rows without memory are older: their maps were compared after the relu, where they may be zero. What onnxcam
+noted about timm's among them is not counted below.
+"""
 
 TITLES = {
     "torchvision": "torchvision, convolutional",
