@@ -64,14 +64,16 @@ fn scale_of(e: &Emit, scale: Tensor) -> Tensor {
     if one { e.reshape(scale, vec![]) } else { scale }
 }
 
-/// The type of the rounded values that input `i` of the node holds, or whose zero point it is.
-pub(super) fn integer_type(n: &FileNode, i: usize) -> Result<DataType, Refusal> {
+/// The type that a node rounds to, which input `i` has: its zero point, or other rounded values.
+pub(super) fn narrow_type(n: &FileNode, i: usize) -> Result<DataType, Refusal> {
     let dtype = n.e.graph().tensor(n.input(i)?).dtype;
-    let dtype = dtype.ok_or_else(|| format!("the type of input {i} is not known here"))?;
-    if dtype.range().is_none() {
-        return Err(format!("input {i} is {dtype}, no integer").into());
-    }
-    Ok(dtype)
+    let narrow = dtype.filter(|t| is_narrow(*t));
+    narrow.ok_or_else(|| format!("the type of input {i} is none to round to here").into())
+}
+
+/// What QuantizeLinear rounds to, of the types that are computed with.
+fn is_narrow(dtype: DataType) -> bool {
+    matches!(dtype, DataType::U8 | DataType::I8 | DataType::U16 | DataType::I16)
 }
 
 /// The axis of several scales.
@@ -88,10 +90,10 @@ pub(super) fn quantize_linear(n: &FileNode) -> Settled {
     n.ignore(&["saturate", "precision"]); // Of 8-bit floats, and of the quotient.
     let declared = n.int("output_dtype").filter(|d| *d != 0);
     let to = match (n.optional(2), declared) {
-        (Some(_), _) => integer_type(n, 2)?,
+        (Some(_), _) => narrow_type(n, 2)?,
         (None, None) => DataType::U8,
         (None, Some(number)) => {
-            let to = i32::try_from(number).ok().and_then(DataType::from_number).filter(|t| t.range().is_some());
+            let to = i32::try_from(number).ok().and_then(DataType::from_number).filter(|t| is_narrow(*t));
             to.ok_or_else(|| format!("element type {number} is none to round to here"))?
         }
     };
@@ -103,7 +105,7 @@ pub(super) fn quantize_linear(n: &FileNode) -> Settled {
 
 pub(super) fn dequantize_linear(n: &FileNode) -> Settled {
     let scale = n.input(1)?;
-    integer_type(n, 0)?;
+    check_integers(n)?;
     if let Some(to) = n.int("output_dtype").filter(|d| *d != 0)
         && n.e.graph().tensor(scale).dtype.is_some_and(|d| i64::from(d as i32) != to)
     {
@@ -120,6 +122,15 @@ pub(super) fn dequantize_linear(n: &FileNode) -> Settled {
         None => q,
     };
     one(e.mul(shifted, scales))
+}
+
+/// DequantizeLinear reads what QuantizeLinear makes, and INT32.
+fn check_integers(n: &FileNode) -> Result<(), Refusal> {
+    let dtype = n.e.graph().tensor(n.input(0)?).dtype;
+    match dtype.is_some_and(|t| is_narrow(t) || t == DataType::I32) {
+        true => Ok(()),
+        false => Err("its input 0 holds no integers that are known here".into()),
+    }
 }
 
 /// Scales or zero points of blocks along the node's axis, repeated to input 0's shape.
@@ -167,14 +178,14 @@ fn qlinear_conv(n: &FileNode) -> Settled {
         inputs.push(Some(dequantized(e, bias, scale, None, 0)));
     }
     let y = e.nodes("Conv", &inputs, attributes)[0];
-    one(quantized(e, y, n.input(6)?, n.optional(7), 1, integer_type(n, 7)?))
+    one(quantized(e, y, n.input(6)?, n.optional(7), 1, narrow_type(n, 7)?))
 }
 
 /// A, its scale and zero point; B, its scale and zero point; the output's scale and zero point.
 fn qlinear_matmul(n: &FileNode) -> Settled {
     let a = operand(n, [0, 1, 2], true)?;
     let b = operand(n, [3, 4, 5], false)?;
-    one(quantized(n.e, n.e.matmul(a, b), n.input(6)?, n.optional(7), 1, integer_type(n, 7)?))
+    one(quantized(n.e, n.e.matmul(a, b), n.input(6)?, n.optional(7), 1, narrow_type(n, 7)?))
 }
 
 /// An operand of a product of matrices. Its scales are one, or one a row of A or column of B: as \[D\], or in full rank.

@@ -112,7 +112,7 @@ fn floats_of(n: &FileNode, i: usize) -> Result<Tensor, Refusal> {
 
 /// A result as integers, its scale and zero point from input `i` on.
 fn rounded(n: &FileNode, y: Tensor, i: usize) -> Settled {
-    let to = quantise::integer_type(n, 0)?;
+    let to = quantise::narrow_type(n, 0)?;
     one(quantise::quantized(n.e, y, n.input(i)?, n.optional(i + 1), 0, to))
 }
 
@@ -169,7 +169,7 @@ fn qlinear_average_pool(n: &FileNode) -> Settled {
 fn qlinear_concat(n: &FileNode) -> Settled {
     let parts: Vec<Tensor> = (2..n.inputs.len()).step_by(3).map(|i| floats_of(n, i)).collect::<Result<_, _>>()?;
     let along = axis(n.int("axis").ok_or("its attribute `axis` is missing")?, n.shape(2)?.len())?;
-    let to = quantise::integer_type(n, 1)?;
+    let to = quantise::narrow_type(n, 1)?;
     one(quantise::quantized(n.e, n.e.concat(&parts, along), n.input(0)?, n.optional(1), 0, to))
 }
 
