@@ -95,6 +95,21 @@ fn a_transformer_has_candidates_and_a_reason_why_none_is_automatic() {
 }
 
 #[test]
+fn a_network_without_layers() {
+    let program = Program::new();
+    let net = Maker::new(17)
+        .input("x", "f32[N,3,8,8]")
+        .integers("flat", &[2], &[0, -1])
+        .node("Reshape", &["x", "flat"], &["vector"])
+        .weights("w", &[192, 5])
+        .node("MatMul", &["vector", "w"], &["logits"])
+        .output("logits", "f32[N,5]");
+    let net = program.model("perceptron.onnx", net);
+    let out = program.alone(&["layers", &net]).out;
+    assert!(out.contains("\nthere is none: ") && !out.contains("tensor"), "{out}");
+}
+
+#[test]
 fn a_missing_or_broken_model_is_named() {
     let program = Program::new();
     for command in ["layers", "bench"] {

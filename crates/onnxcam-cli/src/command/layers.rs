@@ -56,9 +56,12 @@ fn print(layers: &Layers) -> io::Result<()> {
         let mark = if c.automatic { "*" } else { "" };
         [mark.to_owned(), printable(&c.layer.name), printable(&c.layer.module), c.op.clone(), show_shape(&c.shape)]
     };
-    print_table(Some(header), &[Align::Left; 5], layers.candidates.iter().map(row))?;
+    if !layers.candidates.is_empty() {
+        print_table(Some(header), &[Align::Left; 5], layers.candidates.iter().map(row))?;
+    }
     match &layers.refusal {
         None => out::line("* is taken when no --layer is named"),
+        Some(refusal) if layers.candidates.is_empty() => out::line(format_args!("there is none: {refusal}")),
         Some(refusal) => out::line(format_args!("none is taken unless --layer names it: {refusal}")),
     }
 }
