@@ -262,6 +262,12 @@ impl<'g> Emit<'g> {
         self.node("Cast", &[a], Attributes::none().with("to", i64::from(to as i32)))
     }
 
+    /// The same in floats: `a` itself, or cast to float32 where it holds integers or booleans.
+    pub fn as_floats(&self, a: Tensor) -> Tensor {
+        let float = self.graph.borrow().tensor(a).dtype.is_none_or(DataType::is_float);
+        if float { a } else { self.cast(a, DataType::F32) }
+    }
+
     /// 1 where the condition `op` (a comparison) holds, else 0, in a's float type (float32 where a holds no floats): a
     /// mask to multiply with. (`Where` is not vectorised in ONNX Runtime, a product is.)
     pub fn mask(&self, op: &'static str, a: Tensor, b: Tensor) -> Tensor {

@@ -39,12 +39,13 @@ pub fn channel_window_mean(e: &Emit, x: Tensor, before: i64, after: i64) -> Tens
 }
 
 /// MaxPool or AveragePool, dilated as it may be, axis by axis: the largest, or the mean, of strided slices of X, padded with
-/// −∞ or 0. `None` where a size is not known.
+/// −∞ or 0. `None` where a size is not known, and of integers.
 ///
 /// X [N, C, ..] -> [N, C, ..]; attributes as of the canonical operator.
 pub fn pool_by_slices(e: &Emit, op: &str, x: Tensor, attributes: &Attributes) -> Option<Tensor> {
     let shape = e.shape(x);
     let extents: Vec<i64> = shape.get(2..)?.iter().map(|d| d.known()).collect::<Option<_>>()?;
+    e.graph().tensor(x).dtype.filter(|t| t.is_float())?; // Integers have no −∞.
     let average = op == "AveragePool";
     let mut y = x;
     for (i, w) in Window::all(attributes).into_iter().enumerate() {

@@ -68,6 +68,8 @@ pub enum ModelError {
     Input { input: String, what: String },
     #[error("the model has no input \"{input}\" that a value could be given to\nhint: its inputs are {inputs}")]
     NoSuchInput { input: String, inputs: String },
+    #[error("input \"{input}\" is given two values")]
+    TwoValues { input: String },
     #[error("input \"{input}\" is {signature}: {what}")]
     InputValue { input: String, signature: String, what: String },
     #[error("{0}")]

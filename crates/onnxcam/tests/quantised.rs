@@ -3,12 +3,17 @@
 
 #[path = "support/both.rs"]
 mod both;
+#[path = "support/heads.rs"]
+mod heads;
 #[path = "support/networks.rs"]
 mod networks;
 
 use both::{engines, explain, plan};
 use networks::{Network, check_layer, dependence, reference_errors};
+use onnx_graph::{DataType, ImportOptions, import};
 use onnxcam::explain::{Explainer, PlanOptions};
+use onnxcam::target::{HeadOptions, candidates, find_head};
+use testkit::models::raw;
 
 /// Why a network does not run on an engine.
 fn refused(network: &Network, engine: &str) -> Option<&'static str> {
@@ -86,4 +91,55 @@ fn scores_are_the_files_own() {
         let most = own.iter().fold(0.0f32, |m, v| m.max(v.abs()));
         assert!(off <= 1e-4 * most, "{}: {off} of {most}", network.name);
     }
+}
+
+/// What a block of a residual network begins with is read twice, by QLinearConv and QLinearAdd: it is one layer all the same.
+#[test]
+fn inner_layers_are_whole() {
+    for network in Network::quantised().iter().filter(|n| n.name.starts_with("resnet18")) {
+        let mut graph = import(&network.exports[0].open(), &ImportOptions::default()).unwrap().graph;
+        let head = find_head(&mut graph, &HeadOptions::default()).unwrap();
+        let layers: Vec<String> = candidates(&graph, &head).into_iter().map(|c| c.layer.name).collect();
+        let pooled = match network.name.as_str() {
+            "resnet18.qoperator" => "/maxpool/MaxPool_output_0_quantized",
+            "resnet18.dynamic" => "/maxpool/MaxPool_output_0",
+            _ => "/maxpool/MaxPool_output_0_DequantizeLinear_Output",
+        };
+        assert!(layers.iter().any(|l| l == pooled), "{}: {layers:?}", network.name);
+    }
+}
+
+/// Rounded values that are read back in several steps are no one layer; those that nothing reads back are none.
+#[test]
+fn rounded_values_as_layers() {
+    let net = |second: f32| {
+        heads::on_trunk(5, |net| {
+            net.floats("s", &[], &[0.05])
+                .floats("t", &[], &[second])
+                .tensor("z", raw(DataType::U8, &[], vec![0]))
+                .node("QuantizeLinear", &["features", "s", "z"], &["q"])
+                .node("MaxPool", &["q"], &["pooled"])
+                .with("kernel_shape", [2, 2])
+                .with("strides", [2, 2])
+                .node("DequantizeLinear", &["q", "s", "z"], &["a"])
+                .node("DequantizeLinear", &["q", "t", "z"], &["b"])
+                .node("DequantizeLinear", &["pooled", "s", "z"], &["c"])
+                .node("Add", &["a", "b"], &["sum"])
+                .node("GlobalAveragePool", &["sum"], &["m"])
+                .node("GlobalAveragePool", &["c"], &["n"])
+                .node("Add", &["m", "n"], &["mean"])
+                .node("Flatten", &["mean"], &["vector"])
+                .weights("fc", &[12, 5])
+                .node("MatMul", &["vector", "fc"], &["logits"])
+                // Off the path, and damaged.
+                .node("DequantizeLinear", &[], &["nothing"])
+        })
+    };
+    let at = |layer: &str, model: &onnx_graph::Model| {
+        let options = PlanOptions { layer: Some(layer.to_owned()), ..PlanOptions::default() };
+        plan(model, &["grad-cam"], &options).map(|p| p.layer.name).map_err(|e| e.to_string())
+    };
+    assert_eq!(at("q", &net(0.05)), Ok("a".to_owned()));
+    assert!(at("q", &net(0.1)).unwrap_err().contains("did you mean a, b?"));
+    assert_eq!(at("pooled", &net(0.1)), Ok("c".to_owned()));
 }

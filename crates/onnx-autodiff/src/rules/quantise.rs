@@ -1,5 +1,5 @@
-//! Rounding, straight through: gradients pass as if it were not there, where the value is inside the type's range. Where it
-//! was cut off there is none. (Bengio, Léonard and Courville 2013; PyTorch's `fake_quantize` does the same.)
+//! Rounding, straight through: gradients pass as if it were not there, where the value is inside the type's range. Where
+//! it was cut off there is none. (Bengio, Léonard and Courville 2013; PyTorch's `fake_quantize` does the same.)
 
 use onnx_graph::{DataType, Dim, Emit, Tensor};
 
@@ -15,7 +15,7 @@ pub(super) fn quantize(g: &mut Vjp) {
         let Some((lo, hi)) = range.filter(|_| to != Some(DataType::I32)) else { return dq };
         let scale = along(e, scale, axis, x);
         let zero_point = e.cast(along(e, zero_point, axis, x), e.float_type(dq));
-        let place = e.add(e.div(as_floats(e, x), scale), zero_point);
+        let place = e.add(e.div(e.as_floats(x), scale), zero_point);
         let inside = |op, bound: f64| e.mask(op, place, e.number_like(place, bound));
         let kept = e.mul(inside("GreaterOrEqual", lo - 0.5), inside("LessOrEqual", hi + 0.5));
         e.mul(e.div(dq, scale), kept)
@@ -45,11 +45,6 @@ pub(super) fn dequantize(g: &mut Vjp) {
 pub(super) fn dynamic_quantize(g: &mut Vjp) {
     let (scale, dq) = (g.output(1), g.output_grad(0));
     g.input_grad(0, |e| e.div(dq, scale));
-}
-
-fn as_floats(e: &Emit, x: Tensor) -> Tensor {
-    let float = e.graph().tensor(x).dtype.is_none_or(DataType::is_float);
-    if float { x } else { e.cast(x, DataType::F32) }
 }
 
 /// Scales along an axis of `x` in a shape that broadcasts to it.

@@ -96,6 +96,7 @@ pub(super) fn max_pool(g: &mut Vjp) {
     let (x, y, dy) = (g.input(0), g.output(0), g.output_grad(0));
     let (windows, shape, out) = (Window::all(g.attributes()), g.shape(x), known(&g.shape(y)[2..]));
     g.input_grad(0, |e| {
+        let (x, y) = (e.as_floats(x), e.as_floats(y)); // Integers have no −∞.
         let mut padded = x;
         for (i, w) in windows.iter().enumerate() {
             padded = fill(e, padded, i + 2, w.pads.0, (out[i] - 1) * w.stride + w.span());

@@ -61,3 +61,34 @@ fn a_measured_range_is_constant() {
     let (_, found) = Check::default().gradients(round, std::slice::from_ref(&points), &seed, gradients).unwrap();
     found[0].iter().zip(&seed).for_each(|(g, dy)| assert!((g - dy).abs() < 1e-6, "{g} instead of {dy}"));
 }
+
+/// A MaxPool of bytes sends back what one of floats does: padding holds no maximum, also where that is stored as 0.
+#[test]
+fn bytes_are_pooled_as_floats_are() {
+    let points =
+        ndarray::arr2(&[[-1.0, 0.0, 0.4], [0.0, -2.0, -0.3], [0.9, 0.1, -1.0]]).into_shape_with_order((1, 1, 3, 3));
+    let points = points.unwrap().into_dyn();
+    let pool = |of_bytes: bool| {
+        move |e: &Emit, x: &[Tensor]| {
+            let [scale, zero] = constants(&[0.1], &[0], DataType::U8).map(|c| e.constant(c));
+            let axis = a().with("axis", 0i64);
+            let windows = a()
+                .with("kernel_shape", vec![2, 2])
+                .with("strides", vec![2, 2])
+                .with("dilations", vec![1, 1])
+                .with("pads", vec![1, 1, 0, 0])
+                .with("ceil_mode", false);
+            let q = e.node("QuantizeLinear", &[x[0], scale, zero], axis.clone().with("to", DataType::U8 as i64));
+            let back = |q: Tensor| e.node("DequantizeLinear", &[q, scale, zero], axis.clone());
+            let pooled = |x: Tensor| e.node("MaxPool", &[x], windows.clone());
+            if of_bytes { back(pooled(q)) } else { pooled(back(q)) }
+        }
+    };
+    let seed = ndarray::arr2(&[[1.0, 2.0], [3.0, 5.0]]).into_shape_with_order((1, 1, 2, 2)).unwrap().into_dyn();
+    let of = |of_bytes| {
+        let check = Check::default();
+        check.gradients(pool(of_bytes), std::slice::from_ref(&points), &seed, gradients).unwrap().1.remove(0)
+    };
+    assert_eq!(of(true), of(false));
+    assert!(of(true).sum() > 0.0);
+}

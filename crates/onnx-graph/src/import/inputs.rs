@@ -132,6 +132,10 @@ pub(super) fn declare(
 fn check_names(file: &GraphProto, weights: &HashSet<Option<&str>>, options: &ImportOptions) -> Result<(), ModelError> {
     let names = file.input.iter().filter(|v| !weights.contains(&v.name.as_deref())).filter_map(|v| v.name.as_deref());
     let names: Vec<&str> = names.collect();
+    let mut seen = HashSet::new();
+    if let Some((twice, _)) = options.values.iter().find(|(given, _)| !seen.insert(given)) {
+        return Err(ModelError::TwoValues { input: printable(twice) });
+    }
     match options.values.iter().find(|(given, _)| !names.contains(&given.as_str())) {
         Some((given, _)) => {
             let inputs: Vec<String> = names.into_iter().map(printable).collect();
@@ -158,20 +162,22 @@ fn constant_input(
         return Err(refused("too large to be given a value".to_owned()));
     }
     let count: usize = sizes.iter().product();
-    let all = match values {
-        [one] => vec![*one; count],
-        several if several.len() == count => several.to_vec(),
+    let (given, held) = match values {
+        [_] => (values, vec![]),
+        several if several.len() == count => (values, sizes.clone()),
         several => return Err(refused(format!("it takes {count} values, or one for all, not {}", several.len()))),
     };
-    let whole: Vec<i64> = all.iter().map(|v| *v as i64).collect();
+    let whole: Vec<i64> = given.iter().map(|v| *v as i64).collect();
+    let (least, most) = dtype.range().unwrap_or((0.0, 1.0));
     let constant = match dtype.is_float() {
-        true => Constant::floats(dtype, &sizes, &all),
-        false if whole.iter().zip(&all).any(|(whole, value)| *whole as f64 != *value) => {
-            return Err(refused("it takes whole numbers".to_owned()));
+        true => Constant::floats(dtype, &held, given),
+        false if given.iter().any(|v| v.fract() != 0.0 || !(least..=most).contains(v)) => {
+            return Err(refused(format!("it takes whole numbers from {least} to {most}")));
         }
-        false => Constant::integers(dtype, &sizes, &whole),
+        false => Constant::integers(dtype, &held, &whole),
     };
-    constant.ok_or_else(|| refused("no value can be given to this type".to_owned()))
+    let constant = constant.ok_or_else(|| refused("no value can be given to this type".to_owned()))?;
+    if held == sizes { Ok(constant) } else { Constant::splat(&constant, sizes).map_err(|e| refused(e.to_string())) }
 }
 
 fn symbol(dim: &Option<DimensionValue>) -> Option<&str> {

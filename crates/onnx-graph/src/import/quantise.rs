@@ -1,8 +1,8 @@
 //! Quantised networks: rounding to integers of few bits and back, and products of such integers.
 //!
-//! QLinearConv and QLinearMatMul are what they stand for: DequantizeLinear, the product in floats, QuantizeLinear. ConvInteger
-//! and MatMulInteger are products of what DequantizeLinear makes with a scale of 1. An integer product in float32 is exact up
-//! to 2²⁴, beyond that right to 2⁻²⁴ of itself.
+//! QLinearConv and QLinearMatMul are what they stand for: DequantizeLinear, the product in floats, QuantizeLinear.
+//! ConvInteger and MatMulInteger are products of what DequantizeLinear makes with a scale of 1. An integer product in
+//! float32 is exact up to 2²⁴, beyond that right to 2⁻²⁴ of itself.
 
 use super::file_node::{FileNode, Refusal, Settle, one};
 use super::window;
@@ -11,7 +11,7 @@ use crate::constant::Constant;
 use crate::dim::{Dim, element_count, show_shape};
 use crate::dtype::DataType;
 use crate::emit::Emit;
-use crate::graph::{Node, Tensor};
+use crate::graph::{Graph, Node, Tensor};
 use crate::ops::axis;
 
 pub(super) const OPERATORS: &[(&str, Settle)] = &[
@@ -26,15 +26,39 @@ pub(super) const OPERATORS: &[(&str, Settle)] = &[
 
 type Settled = Result<Vec<Option<Tensor>>, Refusal>;
 
-/// (q − zero point) · scale; `axis` counts where there are several scales. Once for all readers of q, so that what they read
-/// is one tensor.
+/// (q − zero point) · scale; `axis` counts where there are several scales.
+///
+/// Once for all readers of q that do the same, so that what they read is one tensor, and a gradient with respect to it
+/// whole.
 pub(super) fn dequantized(e: &Emit, q: Tensor, scale: Tensor, zero_point: Option<Tensor>, axis: usize) -> Tensor {
-    let mut inputs = vec![Some(q), Some(scale_of(e, scale))];
-    inputs.extend(zero_point.map(|z| Some(scale_of(e, z))));
-    let attributes = Attributes::none().with("axis", axis as i64);
-    let same = |n: &&Node| &*n.op == "DequantizeLinear" && n.inputs == inputs && n.attributes == attributes;
-    let made = e.graph().nodes().iter().rev().find(same).and_then(|n| n.outputs[0]);
-    made.unwrap_or_else(|| e.nodes("DequantizeLinear", &inputs, attributes)[0])
+    let scale = scale_of(e, scale);
+    let zero_point = zero_point.map(|z| zero_point_for(e, z, scale));
+    let axis = if e.rank(scale) == 0 { 0 } else { axis };
+    if let Some(made) = made_before(&e.graph(), q, scale, zero_point, axis) {
+        return made;
+    }
+    let mut inputs = vec![Some(q), Some(scale)];
+    inputs.extend(zero_point.map(Some));
+    e.nodes("DequantizeLinear", &inputs, Attributes::none().with("axis", axis as i64))[0]
+}
+
+/// What a node behind q's own has made of it, with the same scale and zero point.
+fn made_before(graph: &Graph, q: Tensor, scale: Tensor, zero_point: Option<Tensor>, axis: usize) -> Option<Tensor> {
+    let first = match graph.producer_index(q) {
+        Some(producer) => producer + 1,
+        None if graph.inputs.contains(&q) => 0,
+        None => return None, // A weight, with one reader.
+    };
+    let equal = |a: Option<Tensor>, b: Option<Tensor>| {
+        let values = |t: Option<Tensor>| t.and_then(|t| graph.constant(t));
+        a == b || values(a).is_some() && values(a) == values(b)
+    };
+    let same = |n: &&Node| {
+        let input = |i: usize| n.inputs.get(i).copied().flatten();
+        let ours = &*n.op == "DequantizeLinear" && n.carried.is_none() && input(0) == Some(q);
+        ours && equal(input(1), Some(scale)) && equal(input(2), zero_point) && n.attributes.int("axis") == axis as i64
+    };
+    graph.nodes()[first..].iter().find(same).and_then(|n| n.outputs[0])
 }
 
 /// saturate(round(x / scale) + zero point) as `to`.
@@ -52,7 +76,7 @@ pub(super) fn quantized(
             let zero = e.constant(Constant::integers(to, &[], &[0]).expect("no float is quantised to"));
             e.expand(zero, e.shape(scale))
         },
-        |z| scale_of(e, z),
+        |z| zero_point_for(e, z, scale),
     );
     let attributes = Attributes::none().with("axis", axis as i64).with("to", i64::from(to as i32));
     e.node("QuantizeLinear", &[x, scale, zero_point], attributes)
@@ -62,6 +86,12 @@ pub(super) fn quantized(
 fn scale_of(e: &Emit, scale: Tensor) -> Tensor {
     let one = e.graph().shape(scale) == Some(&[Dim::new(1)]);
     if one { e.reshape(scale, vec![]) } else { scale }
+}
+
+/// A zero point in its scale's shape: products may have one for all of several scales.
+fn zero_point_for(e: &Emit, zero_point: Tensor, scale: Tensor) -> Tensor {
+    let zero_point = scale_of(e, zero_point);
+    if e.rank(zero_point) == 0 { e.expand(zero_point, e.shape(scale)) } else { zero_point }
 }
 
 /// The type that a node rounds to, which input `i` has: its zero point, or other rounded values.
@@ -138,11 +168,14 @@ fn by_element(n: &FileNode, blocks: Tensor) -> Result<Tensor, Refusal> {
     let (shape, e) = (n.shape(0)?, n.e);
     let (along, size) = (axis(n.int_or("axis", 1), shape.len())?, n.int_or("block_size", 0));
     let mut flat = e.shape(blocks);
-    let count = flat.get(along).and_then(|d| d.known());
     let extent = shape[along].known().ok_or("the length of its axis is not known")?;
-    let whole =
-        count.and_then(|c| c.checked_mul(size)).filter(|whole| size > 0 && (extent..extent + size).contains(whole));
-    let whole = whole.ok_or_else(|| format!("blocks of {size} of {} do not cover {extent}", show_shape(&flat)))?;
+    let alike = flat.len() == shape.len() && (0..flat.len()).all(|a| a == along || flat[a] == shape[a]);
+    let count = flat.get(along).and_then(|d| d.known()).filter(|_| alike && size > 0);
+    let whole = count.and_then(|c| c.checked_mul(size)).filter(|w| *w >= extent && w - extent < size);
+    let whole = whole.ok_or_else(|| {
+        let (blocks, values) = (show_shape(&flat), show_shape(&shape));
+        format!("scales {blocks} of blocks of {size} do not go with {values} along axis {along}")
+    })?;
     let mut apart = flat.clone();
     apart.insert(along + 1, Dim::new(1));
     let mut repeated = apart.clone();

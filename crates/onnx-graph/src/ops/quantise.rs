@@ -2,12 +2,12 @@
 //!
 //! | operator | attributes | |
 //! |---|---|---|
-//! | QuantizeLinear | `axis`, `to` (number of the type) | X, scale, zero point -> same shape, saturate(round(x / scale) + zero point), halves to even |
+//! | QuantizeLinear | `axis`, `to` (a type) | X, scale, zero point -> same shape, saturate(round(x / scale) + zero point) |
 //! | DequantizeLinear | `axis` | Q, scale, zero point? -> same shape, (q − zero point) · scale in scale's type |
 //! | DynamicQuantizeLinear | | X -> u8 of the same shape, scale [], zero point [] of its range |
 //!
-//! Scale and zero point have one element, [], or one for each place along `axis`, \[D\]; blocks are written out. INT32 as `to`
-//! is ours: an integer product that was computed in floats. Its scale is 1 and its zero point 0.
+//! Halves are rounded to even. Scale and zero point have one element, [], or one for each place along `axis`, \[D\]; blocks
+//! are written out. INT32 as `to` is ours: an integer product that was computed in floats, with scale 1 and zero point 0.
 
 use super::{Infer, Inputs, Misfit, Signature, axis};
 use crate::attributes::Attributes;

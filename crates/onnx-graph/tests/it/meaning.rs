@@ -596,3 +596,46 @@ fn windows_on_a_vector() {
         assert!(net.lines()[0].ends_with("?[?]"), "{op}: {:?}", net.lines());
     }
 }
+
+/// Readers of one rounded tensor read it back once, whatever the form of scale and zero point, and whoever asks.
+#[test]
+fn rounded_values_are_read_back_once() {
+    let byte = |name: &str, dims: &[i64]| TensorProto { raw_data: Some(vec![3].into()), ..typed(name, dims, 2) };
+    let net = Net::of(17, [1, 2, 3, 3])
+        .weight(floats("s", &[], &[0.5]))
+        .weight(floats("again", &[1], &[0.5]))
+        .weight(byte("z", &[]))
+        .weight(byte("z1", &[1]))
+        .weight(TensorProto { raw_data: Some(vec![1; 4].into()), ..typed("w", &[2, 2, 1, 1], 2) })
+        .weight(floats("ws", &[2], &[0.25, 0.75]))
+        .node("QuantizeLinear", &["x", "s", "z"], &["q"], vec![])
+        .node("QLinearConv", &["q", "again", "z1", "w", "ws", "z", "s", "z"], &["c"], vec![])
+        .node("DequantizeLinear", &["c", "again", "z1"], &["cf"], vec![])
+        .node("DequantizeLinear", &["q", "s", "z"], &["xf"], vec![])
+        .node("DequantizeLinear", &["c", "s", "z"], &["other"], vec![])
+        .node("Add", &["cf", "xf"], &["sum"], vec![])
+        .node("Add", &["sum", "other"], &["y"], vec![])
+        .output("y");
+    let lines = net.lines();
+    let back = |of: &str| lines.iter().filter(|l| l.contains(&format!("= DequantizeLinear(%{of}, "))).count();
+    assert_eq!((back("q"), back("c")), (1, 1), "{lines:#?}");
+    assert_eq!(lines.iter().filter(|l| l.contains("DequantizeLinear")).count(), 3, "{lines:#?}"); // The weights'.
+}
+
+/// Blocks cover their axis once, and go with the other axes.
+#[test]
+fn blocks_that_do_not_fit() {
+    for (dims, size) in [(&[1, 2][..], i64::MAX), (&[2], 2), (&[2, 3], 2), (&[2, 2], 1), (&[2, 2], 4), (&[3, 2], 2)] {
+        let scales = floats("s", dims, &vec![1.0; dims.iter().product::<i64>() as usize]);
+        let net = Net::of(21, [2, 4])
+            .weight(scales)
+            .ints("q", &[1, 2, 3, 4])
+            .ints("two", &[2, 4])
+            .node("Cast", &["q"], &["bytes"], vec![int("to", 3)])
+            .node("Expand", &["bytes", "two"], &["w"], vec![])
+            .node("DequantizeLinear", &["w", "s"], &["b"], vec![int("axis", 1), int("block_size", size)])
+            .node("Add", &["x", "b"], &["y"], vec![])
+            .output("y");
+        assert!(net.lines().iter().any(|l| l.starts_with("%b = DequantizeLinear(") && l.ends_with("?[?]")), "{dims:?}");
+    }
+}

@@ -1,7 +1,8 @@
 //! A normalisation that the network does itself: what its first nodes make of the picture, channel by channel.
 //!
-//! From the input on, as long as one node reads it: Cast, Transpose, resizing, channels in reverse, rounding to integers of few
-//! bits and back, and sums and products with constants (Add, Sub, Mul, Div, BatchNormalization) compose to y = x · scale + offset for each channel.
+//! From the input on, as long as one node reads it: Cast, Transpose, resizing, channels in reverse, rounding to integers of
+//! few bits and back, and sums and products with constants (Add, Sub, Mul, Div, BatchNormalization) compose to
+//! y = x · scale + offset for each channel.
 
 use std::fmt;
 

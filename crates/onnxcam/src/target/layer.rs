@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use onnx_graph::{Dim, Graph, Node, Tensor, printable, show_shape};
+use onnx_graph::{DataType, Dim, Graph, Node, Tensor, printable, show_shape};
 
 use super::Head;
 
@@ -56,6 +56,10 @@ pub enum LayerError {
     Ambiguous { query: String, matches: Vec<String> },
     #[error("layer \"{layer}\" is {signature}; a map needs feature maps [N, channels, height, width]")]
     Shape { layer: String, signature: String },
+    #[error(
+        "layer \"{layer}\" is {signature}: integers that no DequantizeLinear reads\nhint: `onnxcam layers` lists the feature maps"
+    )]
+    Integers { layer: String, signature: String },
     #[error("the scores do not depend on layer \"{layer}\"")]
     OffThePath { layer: String },
     #[error("layer \"{layer}\" does not depend on the picture")]
@@ -123,8 +127,11 @@ fn has_feature_maps(graph: &Graph, head: &Head) -> bool {
 
 /// The layer that a name stands for: a tensor, a node, or a module path; or the only one with that ending.
 pub fn find_layer(graph: &Graph, head: &Head, query: &str) -> Result<Layer, LayerError> {
-    let t = in_floats(graph, resolve(graph, query)?);
+    let t = in_floats(graph, resolve(graph, query)?, query)?;
     let name = || printable(&graph.tensor(t).name);
+    if graph.tensor(t).dtype.is_some_and(|d| !d.is_float()) {
+        return Err(LayerError::Integers { layer: name(), signature: graph.tensor(t).signature() });
+    }
     if !is_feature_map(graph, t) {
         return Err(LayerError::Shape { layer: name(), signature: graph.tensor(t).signature() });
     }
@@ -138,9 +145,17 @@ pub fn find_layer(graph: &Graph, head: &Head, query: &str) -> Result<Layer, Laye
 }
 
 /// What DequantizeLinear makes of a tensor of rounded values; any other as it is.
-fn in_floats(graph: &Graph, t: Tensor) -> Tensor {
-    let back = |n: &&Node| &*n.op == "DequantizeLinear" && n.inputs[0] == Some(t) && n.carried.is_none();
-    graph.nodes().iter().find(back).and_then(|n| n.outputs[0]).unwrap_or(t)
+fn in_floats(graph: &Graph, t: Tensor, query: &str) -> Result<Tensor, LayerError> {
+    let back = |n: &&Node| n.carried.is_none() && &*n.op == "DequantizeLinear" && n.inputs.first() == Some(&Some(t));
+    let floats: Vec<Tensor> = graph.nodes().iter().filter(back).filter_map(|n| n.outputs[0]).collect();
+    match floats.as_slice() {
+        [] => Ok(t),
+        [one] => Ok(*one),
+        several => {
+            let matches = several.iter().map(|t| printable(&graph.tensor(*t).name)).collect();
+            Err(LayerError::Ambiguous { query: printable(query), matches })
+        }
+    }
 }
 
 /// Where the file has rounded values only, theirs is the name that people know.
@@ -401,7 +416,10 @@ pub fn first_curved<'g>(graph: &'g Graph, head: &Head, layer: Tensor) -> Option<
 
 /// The first node between a layer and the scores that rounds to integers, through which gradients pass as if it did not.
 pub fn first_rounded<'g>(graph: &'g Graph, head: &Head, layer: Tensor) -> Option<&'g Node> {
-    after(graph, head, layer).into_iter().find(|n| matches!(&*n.op, "QuantizeLinear" | "DynamicQuantizeLinear"))
+    after(graph, head, layer).into_iter().find(|n| match &*n.op {
+        "QuantizeLinear" => n.attributes.int("to") != DataType::I32 as i64, // That one is an integer product's own.
+        op => op == "DynamicQuantizeLinear",
+    })
 }
 
 /// Nodes between a layer and the scores.
