@@ -141,6 +141,20 @@ fn inputs_besides_the_picture() {
     let plain = found(&desk, desk.explain(&["a.png", "--json", "--save", "map", "-o", "maps"]));
     assert_eq!(found(&desk, explain(&["--input", "temperature=1"])), plain);
     assert_ne!(found(&desk, explain(&["--input", "temperature=0.25"])), plain);
+    explain(&["--input", "temperature=1", "--input", "temperature=2"]).badly(&["\"temperature\" is given two values"]);
+    let counted = |net: Maker| {
+        let cast = net.node("Cast", &["count"], &["temperature"]).with("to", 1);
+        scaled(cast.input("count", "u8[1]"))
+    };
+    desk.net_of("counted.onnx", counted(tiny_cnn(17, CLASSES)));
+    let explain = |value: &str| {
+        let given = ["a.png", "--json", "--save", "map", "--model", "counted.onnx", "-o", "maps", "--input", value];
+        desk.explain(&given)
+    };
+    assert_eq!(found(&desk, explain("count=1")), plain);
+    for value in ["count=256", "count=-1", "count=0.5"] {
+        explain(value).badly(&["\"count\" is u8[1]: it takes whole numbers from 0 to 255"]);
+    }
     let layers = desk.command().args(["layers", "scaled.onnx", "--input", "temperature=1"]).output().unwrap();
     assert!(layers.status.success() && String::from_utf8_lossy(&layers.stdout).contains("features"), "{layers:?}");
 }
