@@ -36,9 +36,9 @@ fasternet_t0 resnet50_gn resnetblur18 inception_v4 inception_resnet_v2
 # With attention, token mixing or a Fourier transform. The first are those that a peer of ours failed on.
 TIMM_OTHER = """
 swin_tiny_patch4_window7_224 mobilevit_xxs pit_ti_224 xcit_nano_12_p16_224 mvitv2_tiny pvt_v2_b0 caformer_s18
-edgenext_xx_small efficientformer_l1 efficientvit_b0 visformer_tiny coatnet_nano_rw_224 maxvit_pico_rw_256 mixer_s32_224
+edgenext_xx_small efficientvit_b0 visformer_tiny coatnet_nano_rw_224 maxvit_pico_rw_256 mixer_s32_224
 deit_tiny_patch16_224 vit_tiny_patch16_224 beit_base_patch16_224 botnet26t_256 tiny_vit_5m_224 mobilevitv2_050
-hiera_tiny_224 gcvit_xxtiny convit_tiny eva02_tiny_patch14_224
+hiera_tiny_224 gcvit_xxtiny convit_tiny
 """.split()
 
 # Whose kernels depend on the picture: neither exporter takes them with a dynamic batch.
