@@ -71,6 +71,28 @@ fn answers(model: &Model) -> Vec<Vec<f32>> {
     values.outer_iter().map(|row| row.iter().copied().collect()).collect()
 }
 
+/// Weights of the last layer in bytes are its rows as floats are: every method, CAM too.
+#[test]
+fn a_head_stored_in_bytes() {
+    let net = |stored: bool| {
+        let bytes: Vec<u8> = (0..60).map(|i| (i * 37 % 251) as u8).collect();
+        let floats: Vec<f32> = bytes.iter().map(|b| (f32::from(*b) - 128.0) * 0.015625).collect();
+        on_trunk(5, |net| {
+            let net = net.node("GlobalAveragePool", &["features"], &["mean"]).node("Flatten", &["mean"], &["vector"]);
+            let net = if stored {
+                net.tensor("w8", raw(DataType::U8, &[12, 5], bytes))
+                    .floats("step", &[], &[0.015625])
+                    .tensor("middle", raw(DataType::U8, &[], vec![128]))
+                    .node("DequantizeLinear", &["w8", "step", "middle"], &["w"])
+            } else {
+                net.floats("w", &[12, 5], &floats)
+            };
+            net.node("MatMul", &["vector", "w"], &["logits"])
+        })
+    };
+    same(&maps(&net(true), 3), &maps(&net(false), 3));
+}
+
 /// A quantised network's answer is rounded, as floats or as bytes; its scores are what was rounded.
 #[test]
 fn rounded_answers() {

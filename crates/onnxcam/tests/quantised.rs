@@ -77,6 +77,45 @@ fn straight_through_is_said() {
     }
 }
 
+/// A layer of rounded values that an integer product reads: the product's own type does not round, what follows does.
+#[test]
+fn an_integer_product_is_not_said_to_round() {
+    let network = Network::quantised().into_iter().find(|n| n.name == "resnet18.dynamic").unwrap();
+    let model = network.exports[0].open();
+    let products = model.graph().node.iter().filter(|n| n.op_type() == "ConvInteger");
+    let rounded = products.last().unwrap().input[0].clone();
+    let options = PlanOptions { layer: Some(rounded.clone()), ..PlanOptions::default() };
+    let plan = plan(&model, &["grad-cam"], &options).unwrap();
+    assert_eq!(plan.layer.name, rounded);
+    let said = plan.maps[0].notes.iter().find(|n| n.starts_with("straight-through")).unwrap();
+    assert!(said.contains("`DynamicQuantizeLinear`"), "{said}");
+}
+
+/// Nothing reaches the head: its range is empty, the map zero and not NaN.
+#[test]
+fn a_head_of_zeros() {
+    let net = heads::on_trunk(5, |net| {
+        net.floats("none", &[], &[0.0])
+            .node("Mul", &["features", "none"], &["dead"])
+            .node("Relu", &["dead"], &["last"])
+            .node("GlobalAveragePool", &["last"], &["mean"])
+            .node("Flatten", &["mean"], &["vector"])
+            .node("DynamicQuantizeLinear", &["vector"], &["q", "scale", "zero"])
+            .tensor("w", raw(DataType::I8, &[12, 5], (0..60).collect()))
+            .node("MatMulInteger", &["q", "w", "zero"], &["product"])
+            .node("Cast", &["product"], &["floats"])
+            .with("to", 1)
+            .node("Mul", &["floats", "scale"], &["logits"])
+    });
+    let plan = plan(&net, &["grad-cam", "grad-cam++"], &PlanOptions::default()).unwrap();
+    for engine in engines() {
+        for found in explain(&plan, &engine, &both::pictures(&[1, 3, 16, 16], 3), 2) {
+            let zero = found.maps.iter().flatten().chain(&found.scores).all(|v| *v == 0.0);
+            assert!(zero, "{}: {:?} {:?}", engine.name(), found.scores, found.maps);
+        }
+    }
+}
+
 /// What ONNX Runtime makes of its own files, with whatever kernels for integers it has.
 #[test]
 fn scores_are_the_files_own() {

@@ -41,10 +41,14 @@ pub(super) fn dequantize(g: &mut Vjp) {
     }
 }
 
-/// Q = round(X / s) + z with s and z of X's own range, which counts as constant;  dX = dQ / s
+/// Q = round(X / s) + z with s and z of X's own range, which counts as constant;  dX = dQ / s, dQ where X is 0 everywhere:
+/// engines differ in whether s is then 1 or 0
 pub(super) fn dynamic_quantize(g: &mut Vjp) {
     let (scale, dq) = (g.output(1), g.output_grad(0));
-    g.input_grad(0, |e| e.div(dq, scale));
+    g.input_grad(0, |e| {
+        let empty = e.mask("Equal", scale, e.number_like(scale, 0.0));
+        e.div(dq, e.add(scale, empty))
+    });
 }
 
 /// Scales along an axis of `x` in a shape that broadcasts to it.

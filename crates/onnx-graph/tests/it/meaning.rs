@@ -639,3 +639,25 @@ fn blocks_that_do_not_fit() {
         assert!(net.lines().iter().any(|l| l.starts_with("%b = DequantizeLinear(") && l.ends_with("?[?]")), "{dims:?}");
     }
 }
+
+/// A range over several pictures is said; one over an open batch is not taken.
+#[test]
+fn a_measured_range_is_of_one_picture() {
+    let net = |n: i64| {
+        Net::of(17, [n, 3, 4, 4])
+            .node("DynamicQuantizeLinear", &["x"], &["q", "s", "z"], vec![])
+            .node("DequantizeLinear", &["q", "s", "z"], &["y"], vec![])
+            .output("y")
+            .import()
+    };
+    assert!(net(2).notes.iter().any(|n| n.contains("the range of all pictures of a batch")), "{:?}", net(2).notes);
+    assert!(net(1).notes.is_empty(), "{:?}", net(1).notes);
+    let open = Net::new(17)
+        .input("x", ["N".into(), Size::Is(3)])
+        .node("DynamicQuantizeLinear", &["x"], &["q", "s", "z"], vec![])
+        .node("DequantizeLinear", &["q", "s", "z"], &["y"], vec![])
+        .output("y")
+        .import();
+    assert_eq!(open.graph.shape(open.graph.inputs[0]).unwrap()[0].known(), Some(1));
+    assert!(open.notes.iter().any(|n| n.contains("a batch of 1")), "{:?}", open.notes);
+}

@@ -268,12 +268,14 @@ fn nearest(graph: &Graph, modules: &BTreeSet<String>, query: &str) -> Vec<String
 
 /// What made a tensor, rounding aside: a quantised network stores every result in bytes.
 fn maker(graph: &Graph, t: Tensor) -> Option<&Node> {
-    let node = graph.producer(t)?;
-    let before = node.inputs.first().copied().flatten().filter(|_| node.carried.is_none());
-    match (&*node.op, before) {
-        ("QuantizeLinear" | "DequantizeLinear", Some(before)) => maker(graph, before),
-        _ => Some(node),
+    let rounds = |n: &Node| matches!(&*n.op, "QuantizeLinear" | "DequantizeLinear") && n.carried.is_none();
+    let mut node = graph.producer(t)?;
+    while rounds(node)
+        && let Some(before) = node.inputs[0].and_then(|t| graph.producer(t))
+    {
+        node = before;
     }
+    Some(node)
 }
 
 /// How many spatial axes a convolution's output has, where they are not two: of a series, or of a volume.

@@ -39,12 +39,12 @@ fn dequantize(o: &Operands) -> Result<Vec<Value>, String> {
     }))
 }
 
-/// The range of all elements and 0 in 255 steps.
+/// The range of all elements and 0 in 255 steps; of zeros alone in steps of 1.
 fn dynamic_quantize(o: &Operands) -> Result<Vec<Value>, String> {
     let x = o.input(0)?;
     let (least, most) = x.iter().fold((0.0f64, 0.0f64), |(a, b), v| (a.min(*v), b.max(*v)));
     let bytes = (0.0, 255.0);
-    let scale = (most - least) / 255.0;
+    let scale = if most == least { 1.0 } else { (most - least) / 255.0 };
     let zero_point = rounded(-least / scale, 0.0, bytes);
     let y = x.mapv(|v| rounded(v / scale, zero_point, bytes));
     let scalar = |v: f64| Value::from_elem(vec![], v);
