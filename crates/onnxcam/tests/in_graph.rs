@@ -111,10 +111,10 @@ fn a_rescaling_layer() {
 /// floats that are rounded first.
 #[test]
 fn rounded_pictures() {
-    let front = |kind: &str, zero: (DataType, u8)| {
+    let front = |kind: &str, step: f32, zero: (DataType, u8)| {
         let net = Maker::new(17)
             .input("image", &format!("{kind}[N,16,16,3]"))
-            .floats("step", &[], &[1.0 / 127.5])
+            .floats("step", &[], &[step])
             .tensor("zero", raw(zero.0, &[], vec![zero.1]));
         let net = match kind {
             "f32" => net
@@ -127,14 +127,15 @@ fn rounded_pictures() {
             .node("Transpose", &["ready"], &["net"])
             .with("perm", [0, 3, 1, 2])
     };
-    let fed = fed(1.0 / 127.5, [128.0 / 127.5; 3], [1.0; 3]);
+    let (usual, wide) = (1.0 / 127.5, 0.02); // 0..255 in steps of 0.02 is no usual range, −128..127 is.
     let cases = [
-        (front("u8", (DataType::U8, 128)), "x/127.5 − 1.0039; pictures are fed as 0..255"),
-        (front("f32", (DataType::U8, 128)), "x/127.5 − 1.0039; pictures are fed as 0..255"),
-        (front("i8", (DataType::I8, 0)), "x/127.5; pictures are fed as −128..127"),
+        (front("u8", usual, (DataType::U8, 128)), usual, "x/127.5 − 1.0039; pictures are fed as 0..255"),
+        (front("f32", usual, (DataType::U8, 128)), usual, "x/127.5 − 1.0039; pictures are fed as 0..255"),
+        (front("i8", usual, (DataType::I8, 0)), usual, "x/127.5; pictures are fed as −128..127"),
+        (front("i8", wide, (DataType::I8, 0)), wide, "x/50; pictures are fed as −128..127"),
     ];
-    for (net, says) in cases {
-        let note = same(&behind(net), &plain(), &fed);
+    for (net, step, says) in cases {
+        let note = same(&behind(net), &plain(), &fed(step, [128.0 * step; 3], [1.0; 3]));
         assert!(note.contains(says), "{note}");
     }
 }
@@ -228,10 +229,21 @@ fn the_users_word_comes_first() {
 /// A shape that leaves the layout open: the network says it by moving the last axis forward.
 #[test]
 fn the_first_transpose_tells_the_layout() {
-    let layout = |input: &str, perm: [i32; 4]| {
+    let layout = |input: &str, perm: [i32; 4], rounded: bool| {
         let net = Maker::new(17)
             .input("x", input)
-            .node("Transpose", &["x"], &["net"])
+            .floats("step", &[], &[0.5])
+            .tensor("zero", raw(DataType::U8, &[], vec![0]));
+        let net = match rounded {
+            true => net.node("QuantizeLinear", &["x", "step", "zero"], &["bytes"]).node(
+                "DequantizeLinear",
+                &["bytes", "step", "zero"],
+                &["first"],
+            ),
+            false => net.node("Identity", &["x"], &["first"]),
+        };
+        let net = net
+            .node("Transpose", &["first"], &["net"])
             .with("perm", perm)
             .weights("w", &[4, 3, 1, 1])
             .node("Conv", &["net", "w"], &["features"])
@@ -244,8 +256,10 @@ fn the_first_transpose_tells_the_layout() {
         let settled = model.explain_with(&[&GradCamPlusPlus]).layer("features").settle().unwrap();
         settled.subject().preprocess().unwrap().layout
     };
-    assert_eq!(layout("f32[N,3,8,3]", [0, 3, 1, 2]), Layout::Nhwc);
-    assert_eq!(layout("f32[N,3,8,3]", [0, 1, 3, 2]), Layout::Nchw);
+    for rounded in [false, true] {
+        assert_eq!(layout("f32[N,3,8,3]", [0, 3, 1, 2], rounded), Layout::Nhwc);
+        assert_eq!(layout("f32[N,3,8,3]", [0, 1, 3, 2], rounded), Layout::Nchw);
+    }
 }
 
 /// What reads the input first has its channels in front, whatever the sizes look like (R21: eleven channels, one column).

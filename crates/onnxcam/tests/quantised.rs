@@ -91,6 +91,25 @@ fn an_integer_product_is_not_said_to_round() {
     assert!(said.contains("`DynamicQuantizeLinear`"), "{said}");
 }
 
+/// What pooling made is not taken, rounded or not: the map before it has more cells.
+#[test]
+fn rounding_hides_no_pool() {
+    let net = heads::on_trunk(5, |net| {
+        net.floats("s", &[], &[0.05])
+            .tensor("z", raw(DataType::U8, &[], vec![0]))
+            .node("MaxPool", &["features"], &["pooled"])
+            .with("kernel_shape", [2, 2])
+            .with("strides", [2, 2])
+            .node("QuantizeLinear", &["pooled", "s", "z"], &["q"])
+            .node("DequantizeLinear", &["q", "s", "z"], &["stored"])
+            .node("GlobalAveragePool", &["stored"], &["mean"])
+            .node("Flatten", &["mean"], &["vector"])
+            .weights("fc", &[12, 5])
+            .node("MatMul", &["vector", "fc"], &["logits"])
+    });
+    assert_eq!(plan(&net, &["grad-cam"], &PlanOptions::default()).unwrap().layer.name, "features");
+}
+
 /// Nothing reaches the head: its range is empty, the map zero and not NaN.
 #[test]
 fn a_head_of_zeros() {
@@ -112,6 +131,9 @@ fn a_head_of_zeros() {
         for found in explain(&plan, &engine, &both::pictures(&[1, 3, 16, 16], 3), 2) {
             let zero = found.maps.iter().flatten().chain(&found.scores).all(|v| *v == 0.0);
             assert!(zero, "{}: {:?} {:?}", engine.name(), found.scores, found.maps);
+            // rten's relu would hide what is not a number.
+            let finite = found.weights.iter().flatten().all(|w| w.is_finite());
+            assert!(finite, "{}: {:?}", engine.name(), found.weights);
         }
     }
 }
