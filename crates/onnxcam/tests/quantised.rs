@@ -12,7 +12,7 @@ use both::{engines, explain, plan};
 use networks::{Network, check_layer, dependence, reference_errors};
 use onnx_graph::{DataType, ImportOptions, import};
 use onnxcam::explain::{Explainer, PlanOptions};
-use onnxcam::target::{HeadOptions, candidates, find_head};
+use onnxcam::target::{HeadOptions, Layer, candidates, find_head};
 use testkit::models::raw;
 
 /// Why a network does not run on an engine.
@@ -160,13 +160,15 @@ fn inner_layers_are_whole() {
     for network in Network::quantised().iter().filter(|n| n.name.starts_with("resnet18")) {
         let mut graph = import(&network.exports[0].open(), &ImportOptions::default()).unwrap().graph;
         let head = find_head(&mut graph, &HeadOptions::default()).unwrap();
-        let layers: Vec<String> = candidates(&graph, &head).into_iter().map(|c| c.layer.name).collect();
+        let layers: Vec<Layer> = candidates(&graph, &head).into_iter().map(|c| c.layer).collect();
         let pooled = match network.name.as_str() {
             "resnet18.qoperator" => "/maxpool/MaxPool_output_0_quantized",
             "resnet18.dynamic" => "/maxpool/MaxPool_output_0",
             _ => "/maxpool/MaxPool_output_0_DequantizeLinear_Output",
         };
-        assert!(layers.iter().any(|l| l == pooled), "{}: {layers:?}", network.name);
+        let found = layers.iter().find(|l| l.name == pooled);
+        assert!(found.is_some_and(|l| l.module == "maxpool"), "{}: {layers:?}", network.name);
+        assert!(layers.iter().all(|l| !l.name.starts_with(onnx_graph::PREFIX)), "{}: {layers:?}", network.name);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use onnx_graph::{DataType, Dim, Graph, Node, Tensor, printable, show_shape};
+use onnx_graph::{DataType, Dim, Graph, Node, PREFIX, Tensor, printable, show_shape};
 
 use super::Head;
 
@@ -70,8 +70,8 @@ fn count_axes(axes: usize) -> String {
     if axes == 1 { "1 axis".to_owned() } else { format!("{axes} axes") }
 }
 
-/// Feature maps of more than one cell that every path from the picture to the scores passes through, first to last, the
-/// automatic one marked.
+/// Feature maps of the file, of more than one cell, that every path from the picture to the scores passes through, first to
+/// last, the automatic one marked.
 pub fn candidates(graph: &Graph, head: &Head) -> Vec<Candidate> {
     let automatic = automatic_layer(graph, head).ok().map(|l| l.tensor);
     let feature_maps = cuts(graph, head).into_iter().filter(|t| is_feature_map(graph, *t) && cells(graph, *t) > 1);
@@ -81,7 +81,8 @@ pub fn candidates(graph: &Graph, head: &Head) -> Vec<Candidate> {
         shape: graph.shape(t).unwrap_or_default().to_vec(),
         automatic: automatic == Some(t),
     };
-    feature_maps.map(line).collect()
+    let in_the_file = |c: &Candidate| c.automatic || !c.layer.name.starts_with(PREFIX);
+    feature_maps.map(line).filter(in_the_file).collect()
 }
 
 /// The deepest feature map with more than one cell that every path to the scores passes through; not one that pooling or
@@ -160,12 +161,13 @@ fn in_floats(graph: &Graph, t: Tensor, query: &str) -> Result<Tensor, LayerError
 
 /// Where the file has rounded values only, theirs is the name that people know.
 fn layer(graph: &Graph, t: Tensor) -> Layer {
-    let ours = graph.tensor(t).name.starts_with(onnx_graph::PREFIX);
+    let ours = graph.tensor(t).name.starts_with(PREFIX);
     let stored = graph.producer(t).filter(|n| ours && &*n.op == "DequantizeLinear").and_then(|n| n.inputs[0]);
+    let known = stored.unwrap_or(t);
     Layer {
         tensor: t,
-        name: graph.tensor(stored.unwrap_or(t)).name.to_string(),
-        module: graph.producer(t).map(|n| n.module.clone()).unwrap_or_default(),
+        name: graph.tensor(known).name.to_string(),
+        module: graph.producer(known).map(|n| n.module.clone()).unwrap_or_default(),
     }
 }
 
@@ -250,7 +252,7 @@ fn modules(graph: &Graph) -> BTreeSet<String> {
 /// The five names that look most like the query, as a whole or in one of their endings.
 fn nearest(graph: &Graph, modules: &BTreeSet<String>, query: &str) -> Vec<String> {
     let maps = graph.tensors().filter(|t| is_feature_map(graph, *t) && graph.producer_index(*t).is_some());
-    let names = maps.map(|t| graph.tensor(t).name.to_string()).filter(|n| !n.starts_with(onnx_graph::PREFIX));
+    let names = maps.map(|t| graph.tensor(t).name.to_string()).filter(|n| !n.starts_with(PREFIX));
     let mut scored: Vec<(usize, usize, String)> = names
         .chain(modules.iter().cloned())
         .map(|name| {
