@@ -82,8 +82,8 @@ fn straight_through_is_said() {
 fn an_integer_product_is_not_said_to_round() {
     let network = Network::quantised().into_iter().find(|n| n.name == "resnet18.dynamic").unwrap();
     let model = network.exports[0].open();
-    let products = model.graph().node.iter().filter(|n| n.op_type() == "ConvInteger");
-    let rounded = products.last().unwrap().input[0].clone();
+    let mut products = model.graph().node.iter().filter(|n| n.op_type() == "ConvInteger");
+    let rounded = products.next_back().unwrap().input[0].clone();
     let options = PlanOptions { layer: Some(rounded.clone()), ..PlanOptions::default() };
     let plan = plan(&model, &["grad-cam"], &options).unwrap();
     assert_eq!(plan.layer.name, rounded);
