@@ -20,7 +20,7 @@ fn with_explanation(model: &Model, options: &PlanOptions) -> Model {
     let plan = plan(model, &METHODS, options).unwrap();
     let mut graph = plan.graph;
     graph.outputs.push(plan.class);
-    graph.outputs.extend(plan.maps.iter().flat_map(|m| [m.weights, m.map]));
+    graph.outputs.extend(plan.maps.iter().flat_map(|m| m.weights.into_iter().chain([m.map])));
     let file = tempfile::NamedTempFile::new().unwrap();
     let proto = spell(&graph, &Spelling::for_graph(&graph, 1)).unwrap();
     Model::from_proto(proto, file.path()).unwrap().save(file.path()).unwrap();

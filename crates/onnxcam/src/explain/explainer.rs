@@ -42,7 +42,7 @@ pub struct Explained {
     pub class: usize,
     /// One raw map [h, w] a method, in the plan's order.
     pub maps: Vec<Array2<f32>>,
-    /// One row of weights w_k a method, where they were asked for.
+    /// A method's weights, [K] or [K, h, w], one after the other, where they were asked for and it has some.
     pub weights: Vec<Vec<f32>>,
     /// What has to be said of each map.
     pub notes: Vec<Vec<String>>,
@@ -65,7 +65,8 @@ pub struct Explainer {
     expected: Vec<i64>,
     classes: usize,
     maps: usize,
-    weights: bool,
+    /// Which of them also answer their weights.
+    weights: Vec<bool>,
     /// Notes of every map, and the one of those pictures whose caveat is negative.
     notes: Vec<(Vec<String>, Option<&'static str>)>,
 }
@@ -119,7 +120,8 @@ impl Explainer {
         let mut wanted: Vec<Tensor> = vec![plan.head.scores, plan.class];
         wanted.extend(plan.maps.iter().map(|m| m.map));
         wanted.extend(plan.maps.iter().filter_map(|m| m.caveat).map(|c| c.tensor));
-        wanted.extend(plan.maps.iter().filter(|_| weights).map(|m| m.weights));
+        let weights: Vec<bool> = plan.maps.iter().map(|m| weights && m.weights.is_some()).collect();
+        wanted.extend(plan.maps.iter().zip(&weights).filter_map(|(m, wanted)| m.weights.filter(|_| *wanted)));
         let graph = legal(&plan.graph, &wanted, engine.lacks())?;
         let proto = spell(&graph, &Spelling::for_graph(&graph, batch))?;
         let outputs = proto.graph.iter().flat_map(|g| &g.output).filter_map(|o| o.name.clone()).collect();
@@ -186,18 +188,25 @@ impl Explainer {
         let mut several = |what, count: usize| (0..count).map(|_| floats(what)).collect::<Result<Vec<_>, _>>();
         let maps = several("a map", self.maps)?;
         let caveats = several("a caveat", self.notes.iter().filter(|(_, caveat)| caveat.is_some()).count())?;
-        let weights = several("weights", if self.weights { self.maps } else { 0 })?;
+        let weights = several("weights", self.weights.iter().filter(|has| **has).count())?;
         (0..count)
             .map(|i| {
                 Ok(Explained {
                     scores: scores.row(i).to_vec(),
                     class: class.iter().nth(i).and_then(|c| usize::try_from(*c).ok()).unwrap_or(0),
                     maps: maps.iter().map(|m| plane(m, i)).collect::<Result<_, _>>()?,
-                    weights: weights.iter().map(|w| w.index_axis(Axis(0), i).iter().copied().collect()).collect(),
+                    weights: self.weights_of(&weights, i),
                     notes: self.notes_of(&caveats, i),
                 })
             })
             .collect()
+    }
+
+    /// The weights of each map of picture `i`.
+    fn weights_of(&self, weights: &[ArrayD<f32>], i: usize) -> Vec<Vec<f32>> {
+        let mut weights = weights.iter();
+        let mut next = || weights.next().map(|w| w.index_axis(Axis(0), i).iter().copied().collect());
+        self.weights.iter().map(|has| if *has { next() } else { None }.unwrap_or_default()).collect()
     }
 
     /// The notes of each map of picture `i`.

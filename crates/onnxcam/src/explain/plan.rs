@@ -7,7 +7,7 @@ use onnx_graph::{
 };
 
 use super::pooled_head::pooled_linear_head;
-use crate::method::{At, Caveat, Method, Needs};
+use crate::method::{At, Caveat, Method};
 use crate::target::{
     Head, HeadError, HeadOptions, LastLinear, Layer, LayerError, automatic_layer, find_head, find_layer, first_curved,
     first_rounded,
@@ -62,8 +62,8 @@ fn give(others: &[String]) -> String {
 pub struct PlannedMap {
     /// The method.
     pub method: &'static dyn Method,
-    /// w_k, [N, K, 1, 1].
-    pub weights: Tensor,
+    /// w_k, [N, K, 1, 1], or one weight a cell, [N, K, h, w]; none where the map is no weighted sum of feature maps.
+    pub weights: Option<Tensor>,
     /// The raw map, [N, h, w].
     pub map: Tensor,
     /// What has to be said of some pictures' maps.
@@ -110,13 +110,12 @@ impl Plan {
         let class = emit_class(&mut graph, &head, target)?;
         let features = layer.tensor;
 
-        let wants = |needs| methods.iter().find(|m| m.needs() == needs);
-        let gradient = match wants(Needs::LayerGradient) {
-            Some(_) => Some(emit_gradient(&mut graph, &head, class, &layer)?),
-            None => None,
+        let gradient = match methods.iter().any(|m| m.needs().gradient) {
+            true => Some(emit_gradient(&mut graph, &head, class, &layer)?),
+            false => None,
         };
         let head_row =
-            match wants(Needs::PooledLinearHead) {
+            match methods.iter().find(|m| m.needs().pooled_head) {
                 Some(method) => {
                     let linear = pooled_linear_head(&graph, &head, features).map_err(|reason| {
                         PlanError::NoPooledHead { method: method.title(), layer: printable(&layer.name), reason }
@@ -125,14 +124,14 @@ impl Plan {
                 }
                 None => None,
             };
-        let at = At { features, gradient, head_row };
+        let at = At { features: Some(features), gradient, head_row };
         let curved = first_curved(&graph, &head, features).map(|node| graph.describe(node));
         let rounded = first_rounded(&graph, &head, features).map(|node| graph.describe(node));
         let e = Emit::new(&mut graph);
         let maps = methods.iter().map(|method| {
             let emitted = method.emit(&e, &at, options.signed);
             let curved = curved.iter().filter(|_| method.is_first_order());
-            let rounded = rounded.iter().filter(|_| method.needs() == Needs::LayerGradient);
+            let rounded = rounded.iter().filter(|_| method.needs().gradient);
             let curved = curved.map(|c| format!("alpha: first-order, as {c} lies between layer and score"));
             let rounded = rounded.map(|r| format!("straight-through: gradients pass {r} as if it did not round"));
             PlannedMap {

@@ -1,6 +1,6 @@
-use onnx_graph::{Emit, Tensor};
+use onnx_graph::Emit;
 
-use super::{At, Method, Needs};
+use super::{At, Emitted, Method, Needs, weighted_sum};
 
 #[doc = include_str!("cam.md")]
 #[derive(Clone, Copy, Debug)]
@@ -20,14 +20,14 @@ impl Method for Cam {
     }
 
     fn needs(&self) -> Needs {
-        Needs::PooledLinearHead
+        Needs::POOLED_HEAD
     }
 
     fn is_signed(&self) -> bool {
         true
     }
 
-    fn weights(&self, _: &Emit, at: &At) -> Tensor {
-        at.head_row.expect("the head's row, as needs() says") // [N, K, 1, 1]
+    fn emit(&self, e: &Emit, at: &At, _: bool) -> Emitted {
+        weighted_sum(e, at, at.head_row(), true) // [N, K, 1, 1]
     }
 }

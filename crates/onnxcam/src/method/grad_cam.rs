@@ -1,6 +1,6 @@
-use onnx_graph::{Emit, Tensor};
+use onnx_graph::Emit;
 
-use super::{At, Method, Needs};
+use super::{At, Emitted, Method, Needs, weighted_sum};
 
 #[doc = include_str!("grad_cam.md")]
 #[derive(Clone, Copy, Debug)]
@@ -20,11 +20,11 @@ impl Method for GradCam {
     }
 
     fn needs(&self) -> Needs {
-        Needs::LayerGradient
+        Needs::GRADIENT
     }
 
-    fn weights(&self, e: &Emit, at: &At) -> Tensor {
-        let g = at.gradient.expect("the gradient, as needs() says"); // [N, K, h, w]
-        e.mean_spatial(g) // [N, K, 1, 1]
+    fn emit(&self, e: &Emit, at: &At, signed: bool) -> Emitted {
+        let w = e.mean_spatial(at.gradient()); // [N, K, h, w] -> [N, K, 1, 1]
+        weighted_sum(e, at, w, signed)
     }
 }

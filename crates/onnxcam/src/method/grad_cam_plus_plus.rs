@@ -1,6 +1,6 @@
-use onnx_graph::{Emit, Tensor};
+use onnx_graph::Emit;
 
-use super::{At, Caveat, Method, Needs, is_never_negative};
+use super::{At, Caveat, Emitted, Method, Needs, is_never_negative, weighted_sum};
 
 #[doc = include_str!("grad_cam_plus_plus.md")]
 #[derive(Clone, Copy, Debug)]
@@ -20,26 +20,27 @@ impl Method for GradCamPlusPlus {
     }
 
     fn needs(&self) -> Needs {
-        Needs::LayerGradient
+        Needs::GRADIENT
     }
 
     fn is_first_order(&self) -> bool {
         true
     }
 
-    fn caveat(&self, e: &Emit, at: &At) -> Option<Caveat> {
-        if is_never_negative(&e.graph(), at.features) {
-            return None;
-        }
-        let least = e.reduce("ReduceMin", e.sum_spatial(at.features), &[1, 2, 3], false); // [N]
-        let note = "some feature maps have a negative sum, which is taken as 0 in α";
-        Some(Caveat { tensor: least, note })
-    }
-
-    fn weights(&self, e: &Emit, at: &At) -> Tensor {
-        let g = e.relu(at.gradient.expect("the gradient, as needs() says")); // [N, K, h, w]
-        let reach = e.relu(e.sum_spatial(at.features)); // max(ΣA, 0)  [N, K, 1, 1]
+    fn emit(&self, e: &Emit, at: &At, signed: bool) -> Emitted {
+        let g = e.relu(at.gradient()); // [N, K, h, w]
+        let reach = e.relu(e.sum_spatial(at.features())); // max(ΣA, 0)  [N, K, 1, 1]
         let alpha = e.reciprocal(e.add(e.mul(g, reach), e.scalar(2.0)));
-        e.sum_spatial(e.mul(alpha, g)) // [N, K, 1, 1]
+        let w = e.sum_spatial(e.mul(alpha, g)); // [N, K, 1, 1]
+        Emitted { caveat: negative_sums(e, at), ..weighted_sum(e, at, w, signed) }
     }
+}
+
+/// Where ΣA may be negative, a word on those pictures for which it is.
+fn negative_sums(e: &Emit, at: &At) -> Option<Caveat> {
+    if is_never_negative(&e.graph(), at.features()) {
+        return None;
+    }
+    let least = e.reduce("ReduceMin", e.sum_spatial(at.features()), &[1, 2, 3], false); // [N]
+    Some(Caveat { tensor: least, note: "some feature maps have a negative sum, which is taken as 0 in α" })
 }

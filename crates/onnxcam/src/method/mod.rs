@@ -17,30 +17,64 @@ pub use grad_cam_plus_plus::GradCamPlusPlus;
 pub const METHODS: &[&dyn Method] = &[&GradCamPlusPlus, &GradCam, &Cam];
 
 /// What a method needs from the network.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Needs {
-    /// The gradient of the score with respect to the feature maps.
-    LayerGradient,
-    /// A linear layer that global average pooling joins to the feature maps.
-    PooledLinearHead,
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Needs {
+    /// The feature maps of a target layer.
+    pub features: bool,
+    /// The gradient of the score with respect to them.
+    pub gradient: bool,
+    /// A linear layer that global average pooling joins to them.
+    pub pooled_head: bool,
 }
 
-/// What a method makes its map of.
-#[derive(Clone, Copy, Debug)]
+impl Needs {
+    /// Feature maps alone.
+    pub const FEATURES: Needs = Needs { features: true, gradient: false, pooled_head: false };
+    /// Feature maps and the gradient there.
+    pub const GRADIENT: Needs = Needs { gradient: true, ..Needs::FEATURES };
+    /// Feature maps and the linear layer that global average pooling joins to them.
+    pub const POOLED_HEAD: Needs = Needs { pooled_head: true, ..Needs::FEATURES };
+}
+
+/// What a method makes its map of: what it [`Needs`], and nothing else.
+#[derive(Clone, Copy, Debug, Default)]
 pub struct At {
+    pub(crate) features: Option<Tensor>,
+    pub(crate) gradient: Option<Tensor>,
+    pub(crate) head_row: Option<Tensor>,
+}
+
+impl At {
     /// The feature maps A, [N, K, h, w].
-    pub features: Tensor,
-    /// g = ∂S/∂A, [N, K, h, w]; where the method [`Needs`] it.
-    pub gradient: Option<Tensor>,
-    /// The class's row of the linear head, [N, K, 1, 1]; where the method [`Needs`] it.
-    pub head_row: Option<Tensor>,
+    ///
+    /// # Panics
+    /// As the others, where the method does not say that it needs it.
+    pub fn features(&self) -> Tensor {
+        self.features.expect("a method that needs feature maps")
+    }
+
+    /// g = ∂S/∂A, [N, K, h, w].
+    ///
+    /// # Panics
+    /// Where the method does not say that it needs it.
+    pub fn gradient(&self) -> Tensor {
+        self.gradient.expect("a method that needs the gradient")
+    }
+
+    /// The class's row of the linear head, [N, K, 1, 1].
+    ///
+    /// # Panics
+    /// Where the method does not say that it needs it.
+    pub fn head_row(&self) -> Tensor {
+        self.head_row.expect("a method that needs a pooled head")
+    }
 }
 
 /// What a method adds to the graph.
 #[derive(Clone, Copy, Debug)]
 pub struct Emitted {
-    /// w_k, [N, K, 1, 1].
-    pub weights: Tensor,
+    /// w_k, [N, K, 1, 1], or one weight a cell, [N, K, h, w]; none where the map is no weighted sum of feature maps.
+    pub weights: Option<Tensor>,
     /// The raw map Σ_k w_k A^k, [N, h, w], through a relu where the method's equation has one.
     pub map: Tensor,
     /// What has to be said of some pictures' maps.
@@ -86,21 +120,16 @@ pub trait Method: Sync {
         false
     }
 
-    /// What has to be said of some pictures' maps.
-    fn caveat(&self, _: &Emit, _: &At) -> Option<Caveat> {
-        None
-    }
-
-    /// w_k of its map, [N, K, 1, 1].
-    fn weights(&self, e: &Emit, at: &At) -> Tensor;
-
     /// Weights and map. `signed` leaves the last relu out.
-    fn emit(&self, e: &Emit, at: &At, signed: bool) -> Emitted {
-        let weights = self.weights(e, at);
-        let map = e.sum_channels(e.mul(weights, at.features));
-        let map = if signed || self.is_signed() { map } else { e.relu(map) };
-        Emitted { weights, map, caveat: self.caveat(e, at) }
-    }
+    fn emit(&self, e: &Emit, at: &At, signed: bool) -> Emitted;
+}
+
+/// The map of methods that weigh feature maps: Σ_k w_k A^k, and the last relu unless it is `signed`. The weights are one
+/// a feature map, [N, K, 1, 1], or one a cell, [N, K, h, w].
+fn weighted_sum(e: &Emit, at: &At, weights: Tensor, signed: bool) -> Emitted {
+    let map = e.sum_channels(e.mul(weights, at.features()));
+    let map = if signed { map } else { e.relu(map) };
+    Emitted { weights: Some(weights), map, caveat: None }
 }
 
 /// Whether a tensor cannot be negative, as far as the operators that make it tell.

@@ -99,7 +99,7 @@ impl Definition {
         let batch = plan.fixed_batch().unwrap_or(1);
         let x = x.select(Axis(0), &vec![0; batch]).mapv(f64::from);
         let target = ArrayD::from_elem(vec![batch], class as f64);
-        let maps = plan.maps.iter().flat_map(|m| [m.weights, m.map]);
+        let maps = plan.maps.iter().flat_map(|m| [m.weights.expect("weights"), m.map]);
         let wanted: Vec<_> = [plan.head.scores, plan.class, plan.layer.tensor].into_iter().chain(maps).collect();
         let values = evaluate(&plan.graph, batch, &[(plan.input, x), (plan.target, target)], &wanted);
         let values = values.unwrap_or_else(|e| panic!("{e}")).into_iter();
