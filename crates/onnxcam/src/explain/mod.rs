@@ -10,8 +10,10 @@ mod legal;
 mod plan;
 mod pooled_head;
 
+pub(crate) use explainer::load;
 pub use explainer::{Explained, Explainer, RunError};
+pub(crate) use late_expand::computed_before_expand;
 pub use layers::Layers;
 pub use legal::legal;
 pub use onnx_graph::TARGET;
-pub use plan::{Plan, PlanError, PlanOptions};
+pub use plan::{Plan, PlanError, PlanOptions, PlannedMap};

@@ -87,6 +87,8 @@ pub struct Plan {
     pub head: Head,
     /// The target layer.
     pub layer: Layer,
+    /// g = ∂S/∂A, [N, K, h, w], where a method needs it.
+    pub gradient: Option<Tensor>,
     /// The maps, in the order of the methods.
     pub maps: Vec<PlannedMap>,
     /// What was assumed; sentences for the user.
@@ -144,7 +146,7 @@ impl Plan {
         });
         let maps = maps.collect();
         e.finish()?;
-        Ok(Plan { graph, input, target, class, head, layer, maps, notes })
+        Ok(Plan { graph, input, target, class, head, layer, gradient, maps, notes })
     }
 
     /// The batch size that the file fixes, if it does.

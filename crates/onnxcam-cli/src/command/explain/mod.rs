@@ -1,6 +1,6 @@
 //! `onnxcam explain IMAGE…`
 
-mod preprocess;
+pub mod preprocess;
 mod report;
 
 use std::num::NonZeroUsize;
@@ -130,7 +130,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     explain(arguments, explainer, &targets, &sources, &outputs, images)
 }
 
-fn methods(names: &[String]) -> anyhow::Result<Vec<&'static dyn Method>> {
+pub fn methods(names: &[String]) -> anyhow::Result<Vec<&'static dyn Method>> {
     let mut methods: Vec<&'static dyn Method> = Vec::new();
     for name in names {
         let method = find(name.trim())?;
@@ -155,18 +155,7 @@ fn settle(
     if let Some(layer) = &arguments.layer {
         setup = setup.layer(layer);
     }
-    if let Some(output) = &arguments.model.output {
-        setup = setup.output(output);
-    }
-    if let Some(activation) = arguments.model.activation {
-        setup = setup.activation(activation);
-    }
-    if let Some((height, width)) = arguments.model.input_size {
-        setup = setup.input_size(height, width);
-    }
-    for (name, values) in &arguments.model.input {
-        setup = setup.input_value(name, values);
-    }
+    setup = arguments.model.apply(setup);
     if let Some(threads) = arguments.engine.threads() {
         setup = setup.threads(threads);
     }
