@@ -20,6 +20,9 @@ use crate::target::first_rounded;
 /// The name under which the gradient leaves the graph while it is checked.
 pub(super) const GRADIENT: &str = "onnxcam.gradient";
 
+/// The same of the feature maps.
+pub(super) const FEATURES: &str = "onnxcam.features";
+
 /// Outputs may differ by so much of the largest element: float32's rounding in another order.
 const ROUNDING: f64 = 1e-4;
 
@@ -283,16 +286,16 @@ fn slopes(
     let plan = &exported.plan;
     let document = &exported.document;
     let class_name = document.class.as_ref().map(|port| port.name.as_str());
-    let names: Vec<&str> = [GRADIENT].into_iter().chain(class_name).collect();
+    let names: Vec<&str> = [GRADIENT, FEATURES].into_iter().chain(class_name).collect();
     let mut found = run(model, exported, engine, picture, batch, &names)?.into_iter();
     let answer = |what| RunError::Answer { what, shape: vec![] };
-    let gradient = found.next().and_then(Value::into_f32).ok_or_else(|| answer("the gradient"))?;
+    let mut floats = |what| found.next().and_then(Value::into_f32).ok_or_else(|| answer(what));
+    let (gradient, features) = (floats("the gradient")?, floats("the feature maps")?);
     let classes: Vec<i64> = match found.next().and_then(Value::into_i64) {
         Some(classes) => classes.iter().step_by((classes.len() / batch).max(1)).copied().collect(), // The first of each.
         None => vec![0; batch],
     };
-    let mut moved = Moved::new(plan, engine, batch, picture)?;
-    let features = moved.run(&ArrayD::zeros(gradient.raw_dim()))?.1;
+    let mut behind = Behind::new(plan, engine, batch, picture)?;
     let spread = (features.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>() / features.len().max(1) as f64).sqrt();
     let spread = if spread > 0.0 { spread as f32 } else { 1.0 };
     let noise = noise(&[&[DIRECTIONS], gradient.shape()].concat());
@@ -309,7 +312,7 @@ fn slopes(
         let mut best = f64::INFINITY;
         for step in STEPS {
             let by = direction.mapv(|d| d * step * spread);
-            let (above, below) = (moved.run(&by)?.0, moved.run(&by.mapv(|d| -d))?.0);
+            let (above, below) = (behind.scores(&features + &by)?, behind.scores(&features - &by)?);
             let score = |scores: &ArrayD<f32>, i: usize| f64::from(scores[[i, classes[i] as usize]]);
             let rise: f64 = (0..batch).map(|i| score(&above, i) - score(&below, i)).sum();
             best = best.min((rise / (2.0 * f64::from(step)) - slope).abs() / size.sqrt());
@@ -319,48 +322,46 @@ fn slopes(
     Ok(worst)
 }
 
-/// The network with something added to the target layer's tensor.
-struct Moved {
+/// The network from the target layer on: its tensor is fed.
+struct Behind {
     session: Box<dyn Session>,
     _folder: Option<TempDir>,
+    /// The picture, for what does not pass through the layer.
     input: (String, Value),
-    direction: String,
-    outputs: [String; 2],
+    features: String,
+    output: String,
 }
 
-impl Moved {
-    fn new(plan: &Plan, engine: &Arc<dyn Engine>, batch: usize, picture: &Value) -> Result<Moved, RunError> {
+impl Behind {
+    fn new(plan: &Plan, engine: &Arc<dyn Engine>, batch: usize, picture: &Value) -> Result<Behind, RunError> {
         let mut graph = plan.graph.clone();
-        let (layer, scores) = (plan.layer.tensor, plan.head.scores);
+        let layer = plan.layer.tensor;
         let shape = graph.shape(layer).unwrap_or_default().to_vec();
-        let direction = graph.add_input("onnxcam.direction", DataType::F32, shape);
-        let direction = graph.tensor(direction).name.to_string();
+        let fed = graph.add_input(FEATURES, DataType::F32, shape);
+        let features = graph.tensor(fed).name.to_string();
         graph.inputs.retain(|t| *t != plan.target);
-        let moved = rewrite(&graph, &[scores, layer], |e, node, inputs| {
+        let behind = rewrite(&graph, &[plan.head.scores], |e, node, inputs| {
             let place = node.outputs.iter().position(|t| *t == Some(layer))?;
             let mut outputs = again(&graph, e, node, inputs);
-            let by = e.graph().find(&direction)?;
-            outputs[place] = e.add(outputs[place], by);
+            outputs[place] = e.graph().find(&features)?;
             Some(outputs)
         })?;
-        let moved = legal(&moved, &moved.outputs, engine.lacks())?;
-        let proto = spell(&moved, &Spelling::for_graph(&moved, batch))?;
-        let names: Vec<String> = proto.graph.iter().flat_map(|g| &g.output).filter_map(|o| o.name.clone()).collect();
-        let outputs = names.try_into().map_err(|_| RunError::Answer { what: "scores", shape: vec![] })?;
-        let model = Model::from_proto(proto, Path::new("moved"))?;
+        let behind = legal(&behind, &behind.outputs, engine.lacks())?;
+        let proto = spell(&behind, &Spelling::for_graph(&behind, batch))?;
+        let output = proto.graph.iter().flat_map(|g| &g.output).find_map(|o| o.name.clone()).unwrap_or_default();
+        let model = Model::from_proto(proto, Path::new("behind"))?;
         let (session, _folder) = load(&**engine, &model, None)?;
         let input = (plan.graph.tensor(plan.input).name.to_string(), picture.clone());
-        Ok(Moved { session, _folder, input, direction, outputs })
+        Ok(Behind { session, _folder, input, features, output })
     }
 
-    /// Scores [N, classes], and the layer's tensor, with this added.
-    fn run(&mut self, direction: &ArrayD<f32>) -> Result<(ArrayD<f32>, ArrayD<f32>), RunError> {
-        let direction = Value::from(direction.clone());
-        let outputs = self.outputs.each_ref().map(String::as_str);
-        let given = [(self.input.0.as_str(), &self.input.1), (self.direction.as_str(), &direction)];
-        let mut values = self.session.run(&given, &outputs)?.into_iter().map(Value::into_f32);
-        let mut next = |what| values.next().flatten().ok_or(RunError::Answer { what, shape: vec![] });
-        Ok((next("scores")?, next("feature maps")?))
+    /// Scores [N, classes].
+    fn scores(&mut self, features: ArrayD<f32>) -> Result<ArrayD<f32>, RunError> {
+        let features = Value::from(features);
+        let given = [(self.input.0.as_str(), &self.input.1), (self.features.as_str(), &features)];
+        let values = self.session.run(&given, &[&self.output])?;
+        let scores = values.into_iter().next().and_then(Value::into_f32);
+        scores.ok_or(RunError::Answer { what: "scores", shape: vec![] })
     }
 }
 

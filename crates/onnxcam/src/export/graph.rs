@@ -15,8 +15,8 @@ pub(super) struct Wanted {
     pub class: Option<Tensor>,
     /// One a planned map, in their order.
     pub maps: Vec<Tensor>,
-    /// ∂S/∂A of the first class, where a method needs it; and the layer A.
-    pub gradient: Option<Tensor>,
+    /// ∂S/∂A of the first class and A, where a method needs that gradient.
+    pub gradient: Option<[Tensor; 2]>,
 }
 
 /// The tensors to export, by a graph in which repeated values are computed with before they are repeated. `file` are the
@@ -29,8 +29,13 @@ pub(super) fn wanted(
 ) -> Result<Wanted, ExportError> {
     let mut graph = plan.graph.clone();
     let maps: Vec<Tensor> = plan.maps.iter().map(|m| m.map).collect();
-    let single =
-        Wanted { target: plan.target, class: Some(plan.class), maps, gradient: plan.gradient, graph: Graph::new() };
+    let single = Wanted {
+        target: plan.target,
+        class: Some(plan.class),
+        maps,
+        gradient: plan.gradient.map(|g| [g, plan.layer.tensor]),
+        graph: Graph::new(),
+    };
     let mut wanted = match options.classes {
         None => single,
         Some(classes) => several_classes(&mut graph, plan, classes)?,
@@ -41,8 +46,12 @@ pub(super) fn wanted(
         e.finish()?;
     }
     let class = wanted.class.filter(|_| !options.lite);
-    let outputs: Vec<Tensor> =
-        class.iter().copied().chain(wanted.gradient).chain(wanted.maps.iter().copied()).collect();
+    let outputs: Vec<Tensor> = class
+        .iter()
+        .copied()
+        .chain(wanted.gradient.iter().flatten().copied())
+        .chain(wanted.maps.iter().copied())
+        .collect();
     // Given, the class is the target itself, and nothing has to be computed for it.
     let given = wanted.class.filter(|_| options.lite);
     let copy = rewrite(&graph, &outputs, |e, node, inputs| {
@@ -57,7 +66,7 @@ pub(super) fn wanted(
     let mut outputs = copy.outputs.clone().into_iter();
     let mut next = || outputs.next().expect("as many as were asked for");
     let class = class.map(|_| next());
-    let gradient = wanted.gradient.map(|_| next());
+    let gradient = wanted.gradient.map(|pair| pair.map(|_| next()));
     let maps = wanted.maps.iter().map(|_| next()).collect();
     let position = graph.inputs.iter().position(|t| *t == wanted.target).expect("the target is an input");
     Ok(Wanted { target: copy.inputs[position], class, maps, gradient, graph: copy })
@@ -93,7 +102,7 @@ fn several_classes(graph: &mut Graph, plan: &Plan, count: usize) -> Result<Wante
             copied.extend(node.outputs.iter().copied().flatten().zip(outputs));
         }
         let own = |t: Tensor| copied.get(&t).copied().unwrap_or(t);
-        gradient = gradient.or(plan.gradient.map(own));
+        gradient = gradient.or(plan.gradient.map(|g| [own(g), plan.layer.tensor]));
         of_class.push(maps.iter().map(|map| own(*map)).collect());
     }
     let stacked = |m: usize| {

@@ -102,7 +102,7 @@ pub struct Exported {
     plan: Plan,
     original: Model,
     model: onnx_graph::Model,
-    /// The same nodes with one output more, ∂S/∂A of the first class.
+    /// The same nodes with two outputs more, ∂S/∂A of the first class and A.
     with_gradient: Option<onnx_graph::Model>,
     added: Added,
     document: Document,
@@ -148,9 +148,10 @@ impl Exported {
         };
         let attached = written(&outputs)?;
         let with_gradient = match gradient {
-            Some(gradient) => {
-                let with_gradient: Vec<_> =
-                    outputs.iter().cloned().chain([(gradient, free.name(certificate::GRADIENT))]).collect();
+            Some([gradient, features]) => {
+                let more = [(gradient, certificate::GRADIENT), (features, certificate::FEATURES)];
+                let more = more.map(|(t, name)| (t, free.name(name)));
+                let with_gradient: Vec<_> = outputs.iter().cloned().chain(more).collect();
                 let proto = written(&with_gradient)?.proto;
                 Some(onnx_graph::Model::from_proto(proto, model.path())?)
             }
