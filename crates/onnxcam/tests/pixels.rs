@@ -107,7 +107,11 @@ fn gradient_times_input_adds_up_to_the_score() {
 fn channels_behind_and_whole_numbers() {
     let behind = |input: &str| {
         let net = Maker::new(17).input("x", input);
-        let net = if input.starts_with("u8") { net.node("Cast", &["x"], &["y"]).with("to", 1i64) } else { net.node("Identity", &["x"], &["y"]) };
+        let net = if input.starts_with("u8") {
+            net.node("Cast", &["x"], &["y"]).with("to", 1i64)
+        } else {
+            net.node("Identity", &["x"], &["y"])
+        };
         net.node("Transpose", &["y"], &["t"])
             .with("perm", vec![0i64, 3, 1, 2])
             .weights("w", &[6, 3, 3, 3])

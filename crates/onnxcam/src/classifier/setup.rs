@@ -10,7 +10,7 @@ use crate::explain::{Plan, PlanOptions};
 use crate::method::Method;
 use crate::model::{Labels, labels_in};
 use crate::picture::Preset;
-use crate::target::Activation;
+use crate::target::{Activation, channel_axis};
 
 /// The metadata with which a model of ours names its preset and its classes.
 const PREPROCESSING: &str = "preprocessing";
@@ -134,7 +134,8 @@ impl<'m> Setup<'m> {
     ///
     /// # Errors
     /// [`Error::Plan`] where the model cannot be explained so, [`Error::Labels`] where names and classes differ in number.
-    pub fn settle(self) -> Result<Settled, Error> {
+    pub fn settle(mut self) -> Result<Settled, Error> {
+        self.options.layout = self.preprocessing.layout;
         let path = self.model.path().to_owned();
         let plan = Plan::new(self.model.file(), &self.methods, &self.options);
         let plan = plan.map_err(|error| Error::Plan { path: path.clone(), error })?;
@@ -173,6 +174,8 @@ impl<'m> Setup<'m> {
             probabilities: Probabilities::of(&plan.head, self.options.head.activation),
             head: plan.head.clone(),
             layer: plan.layer.clone(),
+            input: input.name.to_string(),
+            channels: channel_axis(&plan.graph, plan.input, self.options.layout),
             labels,
             preprocessing,
             shape,

@@ -114,6 +114,10 @@ impl Plan {
             Some(name) => find_layer(&graph, &head, name)?,
             None => automatic_layer(&graph, &head)?,
         };
+        if let Some(name) = options.layer.as_ref().filter(|_| layer.tensor == input) {
+            let name = printable(name);
+            notes.push(format!("--layer \"{name}\" plays no part: no method asked for takes feature maps"));
+        }
         note_layer(&graph, &layer, &mut notes);
         let batch = graph.shape(head.scores).and_then(|s| s.first().copied()).unwrap_or(Dim::BATCH);
         let target = graph.add_input(TARGET, DataType::I64, vec![batch]);
@@ -147,7 +151,10 @@ impl Plan {
                     curved.map(|c| format!("alpha: first-order, as {c} lies between layer and score")).collect();
                 let from = pixels.map(|p| p.input).or(at.gradient.map(|_| features));
                 notes.extend(from.and_then(|from| note_rounding(&graph, &head, from)));
-                notes.extend(needs.pixels.zip(from).and_then(|(rule, from)| note_rule(&graph, &head, from, rule)));
+                if let Some((rule, from)) = needs.pixels.filter(|rule| *rule != ActivationRule::Exact).zip(from) {
+                    notes.push(UNFAITHFUL.to_owned());
+                    notes.extend(note_rule(&graph, &head, from, rule));
+                }
                 (at, notes)
             })
             .collect();
@@ -310,11 +317,12 @@ fn note_rounding(graph: &Graph, head: &Head, from: Tensor) -> Option<String> {
     Some(format!("straight-through: gradients pass {} as if it did not round", graph.describe(node)))
 }
 
+/// What has to be said wherever a rule other than the derivative is shown.
+const UNFAITHFUL: &str = "what it shows hardly changes when the network's weights are made random (Adebayo et al. 2018): \
+    edges the network can see, not what decided";
+
 /// Activations that a rule was not published for.
 fn note_rule(graph: &Graph, head: &Head, from: Tensor, rule: ActivationRule) -> Option<String> {
-    if rule == ActivationRule::Exact {
-        return None;
-    }
     let other: Vec<_> =
         activations_between(graph, &[head.scores], &[from]).into_iter().filter(|a| !a.is_rectifier).collect();
     let first = graph.describe(graph.producer(other.first()?.output)?);

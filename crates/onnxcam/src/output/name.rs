@@ -29,11 +29,11 @@ fn joined(stem: &OsStr, rest: &str) -> OsString {
     name
 }
 
-/// Whether a file is called as our raw maps are.
-pub(super) fn is_a_maps(name: &OsStr) -> bool {
+/// Whether a file is called as our arrays are.
+pub(super) fn is_an_array(name: &OsStr) -> bool {
     let name = name.to_string_lossy();
-    let ends = |method: &str| name.ends_with(&format!(".{method}.{}.{}", Kind::Map, Kind::Map.suffix()));
-    METHODS.iter().any(|method| ends(method.name()))
+    let ends = |method: &str, kind: Kind| name.ends_with(&format!(".{method}.{kind}.{}", kind.suffix()));
+    METHODS.iter().any(|method| [Kind::Map, Kind::ExplanationInput].iter().any(|kind| ends(method.name(), *kind)))
 }
 
 /// A stem for each source: its file name without suffix, with `-2`, `-3`, … where another has it already. Capitals do
@@ -102,10 +102,11 @@ mod tests {
     }
 
     #[test]
-    fn maps_are_known_by_name() {
-        assert!(is_a_maps(OsStr::new("dog.grad-cam.map.npy")));
+    fn arrays_are_known_by_name() {
+        assert!(is_an_array(OsStr::new("dog.grad-cam.map.npy")));
+        assert!(is_an_array(OsStr::new("dog.guided-backprop.explanation-input.npy")));
         for other in ["dog.npy", "dog.map.npy", "dog.grad-cam.map.npy.txt", "grad-cam.map.npy", "dog.rise.map.npy"] {
-            assert!(!is_a_maps(OsStr::new(other)), "{other}");
+            assert!(!is_an_array(OsStr::new(other)), "{other}");
         }
     }
 }

@@ -317,7 +317,7 @@ fn place(output: Option<&Path>, single: Option<Kind>) -> Result<Place, OutputErr
 
 /// Whether we made a file: drawings say so, raw maps are known by their names.
 fn is_ours(path: &Path) -> bool {
-    Drawing::is_one(path) || path.file_name().is_some_and(name::is_a_maps)
+    Drawing::is_one(path) || path.file_name().is_some_and(name::is_an_array)
 }
 
 /// What tells whether two names are one file, links followed.

@@ -73,7 +73,8 @@ struct ResultOptions {
     /// The folder for the files; or the file, where it is only one [default: the current folder]
     #[arg(short, long = "out", value_name = "PATH")]
     out: Option<PathBuf>,
-    /// What to write: overlay, heatmap (the map alone, in colours), map (raw, float32 .npy), panel (all side by side)
+    /// What to write: overlay, heatmap (the map alone, in colours), map (raw, float32 .npy), explanation (the picture times the
+    /// map), explanation-input (the same as the network is fed it, .npy), panel (all side by side)
     #[arg(long, value_name = "KIND,…", value_delimiter = ',', default_value = "overlay")]
     save: Vec<Kind>,
     /// Colours: turbo, jet, viridis, inferno, magma, plasma, cividis or grey
