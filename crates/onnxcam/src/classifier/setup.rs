@@ -10,7 +10,7 @@ use crate::explain::{Plan, PlanOptions};
 use crate::method::Method;
 use crate::model::{Labels, labels_in};
 use crate::picture::Preset;
-use crate::target::{Activation, channel_axis};
+use crate::target::{Activation, Score, channel_axis};
 
 /// The metadata with which a model of ours names its preset and its classes.
 const PREPROCESSING: &str = "preprocessing";
@@ -72,6 +72,12 @@ impl<'m> Setup<'m> {
     /// Height and width of the input where the file leaves them open; else 224 × 224.
     pub fn input_size(mut self, height: usize, width: usize) -> Self {
         self.options.import.input_size = Some((height, width));
+        self
+    }
+
+    /// What is explained instead of an output as it is: a part of a larger one, or a computation on the outputs.
+    pub fn score(mut self, score: Score) -> Self {
+        self.options.head.score = Some(score);
         self
     }
 

@@ -159,6 +159,9 @@ fn settle(
     if let Some(output) = &arguments.model.output {
         setup = setup.output(output);
     }
+    if let Some(score) = arguments.model.score()? {
+        setup = setup.score(score);
+    }
     if let Some(activation) = arguments.model.activation {
         setup = setup.activation(activation);
     }
