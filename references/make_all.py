@@ -8,6 +8,7 @@ import make_golden
 import make_lite
 import make_operator_gradients
 import make_pictures
+import make_pixels
 import make_preprocess
 import make_quantised
 import make_vendor
@@ -20,4 +21,5 @@ if __name__ == "__main__":
     make_checkpoints.main()
     make_golden.main()
     make_quantised.main()
+    make_pixels.main()
     make_vendor.main()

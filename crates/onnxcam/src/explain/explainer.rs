@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ndarray::{Array1, Array2, ArrayD, Axis, Ix2, Ix3, concatenate};
+use ndarray::{Array1, Array2, ArrayD, ArrayViewD, Axis, Ix2, Ix3, concatenate};
 use onnx_graph::{EmitError, Graph, ModelError, SpellError, Tensor, cut};
 
 use super::piece::Piece;
@@ -41,6 +41,8 @@ pub struct Explained {
     pub class: usize,
     /// One raw map [h, w] a method, in the plan's order.
     pub maps: Vec<Array2<f32>>,
+    /// What each method in the space of the picture says of every sample, of the picture's shape without the batch.
+    pub attributions: Vec<Option<ArrayD<f32>>>,
     /// A method's weights, [K] or [K, h, w], one after the other, where they were asked for and it has some.
     pub weights: Vec<Vec<f32>>,
     /// What has to be said of each map.
@@ -139,7 +141,8 @@ impl Handed {
 }
 
 impl SplitExplainer {
-    /// Readies a plan in two parts, for batches of `batch` pictures. `None` where it runs whole only, see [`Split::of`].
+    /// Readies a plan in two parts, for batches of `batch` pictures. `None` where it runs whole only, see
+    /// [`Split::of`], or where a method goes back to the picture.
     pub fn new(
         plan: &Plan,
         engine: &Arc<dyn Engine>,
@@ -147,6 +150,9 @@ impl SplitExplainer {
         threads: Option<usize>,
     ) -> Result<Option<SplitExplainer>, RunError> {
         let (answers, wanted) = Answers::of(plan, false);
+        if plan.maps.iter().any(|m| m.method.needs().pixels.is_some()) {
+            return Ok(None); // Their gradients go through the whole network.
+        }
         let Some(split) = Split::of(plan, &wanted) else { return Ok(None) };
         let batch = plan.fixed_batch().unwrap_or(batch).max(1);
         let rows = plan.fixed_batch().unwrap_or(ROWS);
@@ -271,6 +277,8 @@ impl Feed {
 struct Answers {
     classes: usize,
     maps: usize,
+    /// Which of them also answer an attribution.
+    attributions: Vec<bool>,
     /// Which of them also answer their weights.
     weights: Vec<bool>,
     /// Notes of every map, and the one of those pictures whose caveat is negative.
@@ -283,11 +291,14 @@ impl Answers {
         let mut wanted: Vec<Tensor> = vec![plan.head.scores, plan.class];
         wanted.extend(plan.maps.iter().map(|m| m.map));
         wanted.extend(plan.maps.iter().filter_map(|m| m.caveat).map(|c| c.tensor));
+        let attributions: Vec<bool> = plan.maps.iter().map(|m| m.attribution.is_some()).collect();
+        wanted.extend(plan.maps.iter().filter_map(|m| m.attribution));
         let weights: Vec<bool> = plan.maps.iter().map(|m| weights && m.weights.is_some()).collect();
         wanted.extend(plan.maps.iter().zip(&weights).filter_map(|(m, wanted)| m.weights.filter(|_| *wanted)));
         let answers = Answers {
             classes: plan.head.classes,
             maps: plan.maps.len(),
+            attributions,
             weights,
             notes: plan.maps.iter().map(|m| (m.notes.clone(), m.caveat.map(|c| c.note))).collect(),
         };
@@ -315,6 +326,7 @@ impl Answers {
         let mut several = |what, count: usize| (0..count).map(|_| floats(what)).collect::<Result<Vec<_>, _>>();
         let maps = several("a map", self.maps)?;
         let caveats = several("a caveat", self.notes.iter().filter(|(_, caveat)| caveat.is_some()).count())?;
+        let attributions = several("an attribution", self.attributions.iter().filter(|has| **has).count())?;
         let weights = several("weights", self.weights.iter().filter(|has| **has).count())?;
         (0..count)
             .map(|i| {
@@ -322,6 +334,7 @@ impl Answers {
                     scores: scores.row(i).to_vec(),
                     class: class.iter().nth(i).and_then(|c| usize::try_from(*c).ok()).unwrap_or(0),
                     maps: maps.iter().map(|m| plane(m, i)).collect::<Result<_, _>>()?,
+                    attributions: dealt(&self.attributions, &attributions, i, |a| a.to_owned()),
                     weights: self.weights_of(&weights, i),
                     notes: self.notes_of(&caveats, i),
                 })
@@ -331,9 +344,8 @@ impl Answers {
 
     /// The weights of each map of picture `i`.
     fn weights_of(&self, weights: &[ArrayD<f32>], i: usize) -> Vec<Vec<f32>> {
-        let mut weights = weights.iter();
-        let mut next = || weights.next().map(|w| w.index_axis(Axis(0), i).iter().copied().collect());
-        self.weights.iter().map(|has| if *has { next() } else { None }.unwrap_or_default()).collect()
+        let weights = dealt(&self.weights, weights, i, |w| w.iter().copied().collect());
+        weights.into_iter().map(Option::unwrap_or_default).collect()
     }
 
     /// The notes of each map of picture `i`.
@@ -345,6 +357,13 @@ impl Answers {
         });
         notes.collect()
     }
+}
+
+/// Picture `i` of each answer, to those that have one.
+fn dealt<T>(has: &[bool], answers: &[ArrayD<f32>], i: usize, read: impl Fn(ArrayViewD<f32>) -> T) -> Vec<Option<T>> {
+    let mut answers = answers.iter();
+    let mut next = || answers.next().map(|a| read(a.index_axis(Axis(0), i)));
+    has.iter().map(|has| if *has { next() } else { None }).collect()
 }
 
 fn read_floats(answers: &mut impl Iterator<Item = Value>, what: &'static str) -> Result<ArrayD<f32>, RunError> {

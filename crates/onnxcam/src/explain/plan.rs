@@ -1,16 +1,17 @@
 //! The explained graph: the model's own nodes, and after them class, gradient and maps.
 
-use onnx_autodiff::GradientError;
+use onnx_autodiff::{ActivationRule, GradientError, activations_between, gradient_by};
 use onnx_graph::{
     Attributes, Constant, DataType, Dim, Emit, EmitError, Graph, ImportOptions, Imported, Model, ModelError, TARGET,
     Tensor, import, printable,
 };
 
 use super::pooled_head::pooled_linear_head;
-use crate::method::{At, Caveat, Method};
+use crate::method::{At, Caveat, Method, Pixels};
+use crate::picture::Layout;
 use crate::target::{
-    Head, HeadError, HeadOptions, LastLinear, Layer, LayerError, automatic_layer, find_head, find_layer, first_curved,
-    first_rounded,
+    Head, HeadError, HeadOptions, LastLinear, Layer, LayerError, automatic_layer, channel_axis, find_head, find_layer,
+    first_curved, first_rounded, picture_in_floats,
 };
 
 /// What to explain.
@@ -24,6 +25,8 @@ pub struct PlanOptions {
     pub layer: Option<String>,
     /// Leave the last relu of each method out.
     pub signed: bool,
+    /// Where the picture's channels stand, where that is known; else as the graph shows or the shape suggests.
+    pub layout: Option<Layout>,
 }
 
 /// Why a model cannot be explained.
@@ -42,6 +45,10 @@ pub enum PlanError {
     Emit(#[from] EmitError),
     #[error("{method} is not defined for layer \"{layer}\": {reason}\nhint: grad-cam and grad-cam++ need no such head")]
     NoPooledHead { method: &'static str, layer: String, reason: String },
+    #[error(
+        "{method} is made at the picture, and the input is {input}\nhint: it takes pictures, [N, channels, height, width] or [N, height, width, channels], in floats or cast to them first"
+    )]
+    NoPixels { method: &'static str, input: String },
     #[error(
         "the model has {} inputs to feed:\n{}\nhint: one of them is the picture; {}", inputs.len(), inputs.join("\n"), give(others)
     )]
@@ -66,6 +73,8 @@ pub struct PlannedMap {
     pub weights: Option<Tensor>,
     /// The raw map, [N, h, w].
     pub map: Tensor,
+    /// What a method in the space of the picture says of every sample, of the picture's shape.
+    pub attribution: Option<Tensor>,
     /// What has to be said of some pictures' maps.
     pub caveat: Option<Caveat>,
     /// What has to be said of every map of this network and layer.
@@ -85,7 +94,7 @@ pub struct Plan {
     pub class: Tensor,
     /// The head.
     pub head: Head,
-    /// The target layer.
+    /// The target layer; the picture itself where no method takes feature maps.
     pub layer: Layer,
     /// The maps, in the order of the methods.
     pub maps: Vec<PlannedMap>,
@@ -101,6 +110,7 @@ impl Plan {
         let input = only_input(&graph)?;
         let head = find_head(&mut graph, &options.head).map_err(|e| e.at(imported.assumed_size))?;
         let layer = match &options.layer {
+            _ if !methods.iter().any(|m| m.needs().features) => the_picture(&graph, input),
             Some(name) => find_layer(&graph, &head, name)?,
             None => automatic_layer(&graph, &head)?,
         };
@@ -109,11 +119,7 @@ impl Plan {
         let target = graph.add_input(TARGET, DataType::I64, vec![batch]);
         let class = emit_class(&mut graph, &head, target)?;
         let features = layer.tensor;
-
-        let gradient = match methods.iter().any(|m| m.needs().gradient) {
-            true => Some(emit_gradient(&mut graph, &head, class, &layer)?),
-            false => None,
-        };
+        let gradients = Gradients::new(&mut graph, methods, &head, class, &layer, input, options.layout)?;
         let head_row =
             match methods.iter().find(|m| m.needs().pooled_head) {
                 Some(method) => {
@@ -124,22 +130,37 @@ impl Plan {
                 }
                 None => None,
             };
-        let at = At { features: Some(features), gradient, head_row };
         let curved = first_curved(&graph, &head, features).map(|node| graph.describe(node));
-        let rounded = first_rounded(&graph, &head, features).map(|node| graph.describe(node));
+        let maps: Vec<(At, Vec<String>)> = methods
+            .iter()
+            .map(|method| {
+                let needs = method.needs();
+                let pixels = needs.pixels.and_then(|rule| gradients.pixels(rule));
+                let at = At {
+                    features: needs.features.then_some(features),
+                    gradient: gradients.layer.filter(|_| needs.gradient),
+                    head_row: head_row.filter(|_| needs.pooled_head),
+                    pixels,
+                };
+                let curved = curved.iter().filter(|_| method.is_first_order());
+                let mut notes: Vec<String> =
+                    curved.map(|c| format!("alpha: first-order, as {c} lies between layer and score")).collect();
+                let from = pixels.map(|p| p.input).or(at.gradient.map(|_| features));
+                notes.extend(from.and_then(|from| note_rounding(&graph, &head, from)));
+                notes.extend(needs.pixels.zip(from).and_then(|(rule, from)| note_rule(&graph, &head, from, rule)));
+                (at, notes)
+            })
+            .collect();
         let e = Emit::new(&mut graph);
-        let maps = methods.iter().map(|method| {
+        let maps = methods.iter().zip(maps).map(|(method, (at, notes))| {
             let emitted = method.emit(&e, &at, options.signed);
-            let curved = curved.iter().filter(|_| method.is_first_order());
-            let rounded = rounded.iter().filter(|_| method.needs().gradient);
-            let curved = curved.map(|c| format!("alpha: first-order, as {c} lies between layer and score"));
-            let rounded = rounded.map(|r| format!("straight-through: gradients pass {r} as if it did not round"));
             PlannedMap {
                 method: *method,
                 weights: emitted.weights,
                 map: emitted.map,
+                attribution: emitted.attribution,
                 caveat: emitted.caveat,
-                notes: curved.chain(rounded).collect(),
+                notes,
             }
         });
         let maps = maps.collect();
@@ -194,33 +215,114 @@ fn emit_class(graph: &mut Graph, head: &Head, target: Tensor) -> Result<Tensor, 
     Ok(class)
 }
 
-/// ∂S/∂A for the class of each picture.
+/// What the methods need of gradients, each swept once.
+struct Gradients {
+    /// At the target layer.
+    layer: Option<Tensor>,
+    /// At the picture, by each rule.
+    pixels: Vec<(ActivationRule, Pixels)>,
+}
+
+impl Gradients {
+    fn new(
+        graph: &mut Graph,
+        methods: &[&'static dyn Method],
+        head: &Head,
+        class: Tensor,
+        layer: &Layer,
+        input: Tensor,
+        layout: Option<Layout>,
+    ) -> Result<Gradients, PlanError> {
+        let needs = |rule| methods.iter().find(|m| m.needs().pixels == Some(rule));
+        let mut gradients = Gradients { layer: None, pixels: Vec::new() };
+        for rule in [ActivationRule::Exact, ActivationRule::Guided, ActivationRule::Deconvnet] {
+            let at_layer = rule == ActivationRule::Exact && methods.iter().any(|m| m.needs().gradient);
+            let picture = match needs(rule) {
+                None => None,
+                Some(method) => {
+                    let floats = picture_in_floats(graph, input).zip(channel_axis(graph, input, layout));
+                    let signature = graph.tensor(input).signature();
+                    Some(floats.ok_or(PlanError::NoPixels { method: method.title(), input: signature })?)
+                }
+            };
+            let ends: Vec<Tensor> =
+                at_layer.then_some(layer.tensor).into_iter().chain(picture.map(|(input, _)| input)).collect();
+            if ends.is_empty() {
+                continue;
+            }
+            let mut found = emit_gradients(graph, head, class, &ends, rule)?.into_iter();
+            if at_layer {
+                let off = || LayerError::OffThePath { layer: printable(&layer.name) };
+                gradients.layer = Some(found.next().flatten().ok_or_else(off)?);
+            }
+            if let Some((input, channels)) = picture {
+                let off = || LayerError::OffThePath { layer: printable(&graph.tensor(input).name) };
+                let gradient = found.next().flatten().ok_or_else(off)?;
+                gradients.pixels.push((rule, Pixels { input, gradient, channels }));
+            }
+        }
+        Ok(gradients)
+    }
+
+    fn pixels(&self, rule: ActivationRule) -> Option<Pixels> {
+        self.pixels.iter().find(|(of, _)| *of == rule).map(|(_, pixels)| *pixels)
+    }
+}
+
+/// The gradients of the score of each picture's class at these tensors.
 ///
 /// Where a linear layer makes the scores, its rows are the gradient with respect to its input: a gather, not a product
 /// with a one-hot seed.
-fn emit_gradient(graph: &mut Graph, head: &Head, class: Tensor, layer: &Layer) -> Result<Tensor, PlanError> {
-    let linear = LastLinear::making(graph, head.raw).filter(|l| layer.tensor != l.output);
+fn emit_gradients(
+    graph: &mut Graph,
+    head: &Head,
+    class: Tensor,
+    ends: &[Tensor],
+    rule: ActivationRule,
+) -> Result<Vec<Option<Tensor>>, PlanError> {
+    let linear = LastLinear::making(graph, head.raw).filter(|l| !ends.contains(&l.output));
+    let e = Emit::new(graph);
     let seed = match &linear {
         Some(linear) => {
-            let e = Emit::new(graph);
             let rows = linear.rows(&e, head, class);
-            let seed = e.reshape(rows, e.shape(linear.input));
-            e.finish()?;
-            (linear.input, seed)
+            (linear.input, e.reshape(rows, e.shape(linear.input)))
         }
         None => {
-            let e = Emit::new(graph);
             let classes: Vec<i64> = (0..head.classes as i64).collect();
             let classes = e.constant(Constant::i64s(&[1, classes.len()], &classes));
             let batch = e.shape(class).first().copied().unwrap_or(Dim::BATCH);
             let chosen = e.compare("Equal", e.reshape(class, vec![batch, Dim::new(1)]), classes);
-            let seed = e.cast(chosen, e.float_type(head.scores)); // One-hot, [N, classes]
-            e.finish()?;
-            (head.scores, seed)
+            (head.scores, e.cast(chosen, e.float_type(head.scores))) // One-hot, [N, classes]
         }
     };
-    let gradient = onnx_autodiff::gradient(graph, &[seed], &[layer.tensor])?;
-    gradient[0].ok_or_else(|| LayerError::OffThePath { layer: printable(&layer.name) }.into())
+    e.finish()?;
+    Ok(gradient_by(graph, &[seed], ends, rule)?)
+}
+
+/// The picture as a target layer: where methods in its space are made.
+fn the_picture(graph: &Graph, input: Tensor) -> Layer {
+    Layer { tensor: input, name: graph.tensor(input).name.to_string(), module: String::new() }
+}
+
+/// Gradients that pass a rounding.
+fn note_rounding(graph: &Graph, head: &Head, from: Tensor) -> Option<String> {
+    let node = first_rounded(graph, head, from)?;
+    Some(format!("straight-through: gradients pass {} as if it did not round", graph.describe(node)))
+}
+
+/// Activations that a rule was not published for.
+fn note_rule(graph: &Graph, head: &Head, from: Tensor, rule: ActivationRule) -> Option<String> {
+    if rule == ActivationRule::Exact {
+        return None;
+    }
+    let other: Vec<_> =
+        activations_between(graph, &[head.scores], &[from]).into_iter().filter(|a| !a.is_rectifier).collect();
+    let first = graph.describe(graph.producer(other.first()?.output)?);
+    let more = if other.len() > 1 { format!(" and {} more activations", other.len() - 1) } else { String::new() };
+    Some(format!(
+        "its rule was published for ReLU; {first}{more} send back relu(dY) {}",
+        if rule == ActivationRule::Guided { "times their own derivative" } else { "as it is" }
+    ))
 }
 
 fn emit_row(graph: &mut Graph, head: &Head, linear: &LastLinear, class: Tensor) -> Result<Tensor, EmitError> {

@@ -24,10 +24,13 @@ pub struct Split {
 
 impl Split {
     /// Cuts a plan where its tail is to compute `wanted`. `None` where something handed over has no row for each picture:
-    /// such a graph runs whole only.
+    /// such a graph runs whole only. So does one whose target layer is the picture.
     pub fn of(plan: &Plan, wanted: &[Tensor]) -> Option<Split> {
         let graph = &plan.graph;
         let features = plan.layer.tensor;
+        if features == plan.input {
+            return None;
+        }
         let behind = depending(graph, &[features, plan.target]);
         let on_picture = depending(graph, &[plan.input]);
         let needed = graph.needed_for(wanted);

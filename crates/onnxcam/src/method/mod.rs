@@ -1,20 +1,44 @@
 //! The methods, one file each: equation, citation, nodes.
 //!
 //! S is the class score, A [N, K, h, w] the feature maps of the target layer, g = ∂S/∂A. A method adds nodes that make
-//! its map [N, h, w] of these; several methods share one forward and one backward pass.
+//! its map [N, h, w] of these; several methods share one forward and one backward pass. Others are made in the space of the
+//! picture X: of ∂S/∂X, to which activations may send back less than their derivative says.
 
 mod cam;
+mod deconvnet;
 mod grad_cam;
 mod grad_cam_plus_plus;
+mod gradient;
+mod gradient_times_input;
+mod guided_backprop;
+mod guided_grad_cam;
+mod guided_grad_cam_plus_plus;
 
-use onnx_graph::{Emit, Graph, Tensor};
+use onnx_autodiff::ActivationRule;
+use onnx_graph::{Attributes, Dim, Emit, Graph, Tensor, lower};
 
 pub use cam::Cam;
+pub use deconvnet::Deconvnet;
 pub use grad_cam::GradCam;
 pub use grad_cam_plus_plus::GradCamPlusPlus;
+pub use gradient::Gradient;
+pub use gradient_times_input::GradientTimesInput;
+pub use guided_backprop::GuidedBackprop;
+pub use guided_grad_cam::GuidedGradCam;
+pub use guided_grad_cam_plus_plus::GuidedGradCamPlusPlus;
 
 /// Every method, in the order that `onnxcam methods` lists them.
-pub const METHODS: &[&dyn Method] = &[&GradCamPlusPlus, &GradCam, &Cam];
+pub const METHODS: &[&dyn Method] = &[
+    &GradCamPlusPlus,
+    &GradCam,
+    &Cam,
+    &GuidedGradCamPlusPlus,
+    &GuidedGradCam,
+    &GuidedBackprop,
+    &Deconvnet,
+    &Gradient,
+    &GradientTimesInput,
+];
 
 /// What a method needs from the network.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,15 +49,27 @@ pub struct Needs {
     pub gradient: bool,
     /// A linear layer that global average pooling joins to them.
     pub pooled_head: bool,
+    /// The gradient of the score with respect to the picture, activations sending back what this rule says.
+    pub pixels: Option<ActivationRule>,
 }
 
 impl Needs {
     /// Feature maps alone.
-    pub const FEATURES: Needs = Needs { features: true, gradient: false, pooled_head: false };
+    pub const FEATURES: Needs = Needs { features: true, gradient: false, pooled_head: false, pixels: None };
     /// Feature maps and the gradient there.
     pub const GRADIENT: Needs = Needs { gradient: true, ..Needs::FEATURES };
     /// Feature maps and the linear layer that global average pooling joins to them.
     pub const POOLED_HEAD: Needs = Needs { pooled_head: true, ..Needs::FEATURES };
+
+    /// The picture, and the gradient there by this rule.
+    pub const fn pixels(rule: ActivationRule) -> Needs {
+        Needs { features: false, gradient: false, pooled_head: false, pixels: Some(rule) }
+    }
+
+    /// These, and the gradient at the picture by this rule.
+    pub const fn and_pixels(self, rule: ActivationRule) -> Needs {
+        Needs { pixels: Some(rule), ..self }
+    }
 }
 
 /// What a method makes its map of: what it [`Needs`], and nothing else.
@@ -42,6 +78,18 @@ pub struct At {
     pub(crate) features: Option<Tensor>,
     pub(crate) gradient: Option<Tensor>,
     pub(crate) head_row: Option<Tensor>,
+    pub(crate) pixels: Option<Pixels>,
+}
+
+/// The picture as a method sees it.
+#[derive(Clone, Copy, Debug)]
+pub struct Pixels {
+    /// X, [N, C, H, W], or [N, H, W, C].
+    pub input: Tensor,
+    /// ∂S/∂X by the rule that was asked for, of the same shape.
+    pub gradient: Tensor,
+    /// Which of the axes is the channels: 1 or 3.
+    pub channels: usize,
 }
 
 impl At {
@@ -68,6 +116,14 @@ impl At {
     pub fn head_row(&self) -> Tensor {
         self.head_row.expect("a method that needs a pooled head")
     }
+
+    /// The picture and the gradient there.
+    ///
+    /// # Panics
+    /// Where the method does not say that it needs it.
+    pub fn pixels(&self) -> Pixels {
+        self.pixels.expect("a method that needs the gradient at the picture")
+    }
 }
 
 /// What a method adds to the graph.
@@ -75,8 +131,11 @@ impl At {
 pub struct Emitted {
     /// w_k, [N, K, 1, 1], or one weight a cell, [N, K, h, w]; none where the map is no weighted sum of feature maps.
     pub weights: Option<Tensor>,
-    /// The raw map Σ_k w_k A^k, [N, h, w], through a relu where the method's equation has one.
+    /// The raw map, [N, h, w]: Σ_k w_k A^k through a relu where the method's equation has one; of a method in the space
+    /// of the picture, one number a pixel, [N, H, W].
     pub map: Tensor,
+    /// What a method in the space of the picture says of every sample, of the picture's shape.
+    pub attribution: Option<Tensor>,
     /// What has to be said of some pictures' maps.
     pub caveat: Option<Caveat>,
 }
@@ -129,7 +188,24 @@ pub trait Method: Sync {
 fn weighted_sum(e: &Emit, at: &At, weights: Tensor, signed: bool) -> Emitted {
     let map = e.sum_channels(e.mul(weights, at.features()));
     let map = if signed { map } else { e.relu(map) };
-    Emitted { weights: Some(weights), map, caveat: None }
+    Emitted { weights: Some(weights), map, attribution: None, caveat: None }
+}
+
+/// What a method says of every sample of the picture, and a map of one number a pixel: the largest magnitude of its channels.
+fn per_sample(e: &Emit, at: &At, attribution: Tensor) -> Emitted {
+    let channels = at.pixels().channels as i64;
+    let map = e.reduce("ReduceMax", e.node("Abs", &[attribution], Attributes::none()), &[channels], false);
+    Emitted { weights: None, map, attribution: Some(attribution), caveat: None }
+}
+
+/// A map [N, h, w] as large as the picture and shaped as to be multiplied with it: half-pixel bilinear.
+fn up_sampled(e: &Emit, map: Tensor, pixels: &Pixels) -> Tensor {
+    let shape = e.shape(pixels.input);
+    let [height, width] = if pixels.channels == 1 { [shape[2], shape[3]] } else { [shape[1], shape[2]] };
+    let up = lower::resize_bilinear(e, map, height, width); // [N, H, W]
+    let mut unsqueezed = e.shape(up);
+    unsqueezed.insert(pixels.channels, Dim::new(1));
+    e.reshape(up, unsqueezed)
 }
 
 /// Whether a tensor cannot be negative, as far as the operators that make it tell.

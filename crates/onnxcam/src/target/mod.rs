@@ -3,10 +3,12 @@
 mod head;
 mod last_linear;
 mod layer;
+mod picture;
 
 pub use head::{Activation, Head, HeadOptions, find_head};
 pub use last_linear::LastLinear;
 pub use layer::{Candidate, Layer, LayerError, automatic_layer, candidates, find_layer, first_curved, first_rounded};
+pub use picture::{channel_axis, layout_in, picture_in_floats};
 
 /// Why no class score can be found.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
