@@ -38,6 +38,6 @@ pub use external::ExternalError;
 pub use graph::{Carried, Graph, Known, Node, PREFIX, TARGET, Tensor, TensorInfo};
 pub use import::{ImportOptions, Imported, OPSETS, import, operators};
 pub use model::{Model, ModelError};
-pub use rewrite::rewrite;
+pub use rewrite::{cut, rewrite};
 pub use spell::{SpellError, Spelling, spell};
 pub use text::printable;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::probability::Probabilities;
-use super::{Error, Model, PictureExplainer, Preprocessing, Subject};
+use super::{Error, Model, PictureExplainer, Preprocessing, Subject, Targets};
 use crate::cache::Cache;
 use crate::engine::{Choice, Chosen, Search, choose};
 use crate::explain::{Plan, PlanOptions};
@@ -202,12 +202,19 @@ impl Settled {
         &self.plan
     }
 
-    /// Loads it into an engine.
+    /// Loads it into an engine, for one class a picture; see [`Settled::load_for`].
     ///
     /// # Errors
     /// Where the engine does not take the model.
     pub fn load(self, chosen: &Chosen) -> Result<PictureExplainer, Error> {
-        let methods = self.plan.maps.iter().map(|map| map.method).collect();
-        PictureExplainer::new(&self.plan, self.subject, methods, chosen, self.batch, self.threads)
+        self.load_for(chosen, &Targets::default())
+    }
+
+    /// Loads what explaining these targets takes. Others can be explained, too: what they take is loaded then.
+    ///
+    /// # Errors
+    /// Where the engine does not take the model.
+    pub fn load_for(self, chosen: &Chosen, targets: &Targets) -> Result<PictureExplainer, Error> {
+        PictureExplainer::new(self.plan, self.subject, chosen, targets, self.batch, self.threads)
     }
 }

@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
-use ndarray::{Array1, Array2, ArrayD, ArrayViewD, Axis, Ix2, Ix3};
-use onnx_graph::{EmitError, Model, ModelError, SpellError, Spelling, Tensor, spell};
+use ndarray::{Array1, Array2, ArrayD, ArrayViewD, Axis, Ix2, Ix3, concatenate};
+use onnx_graph::{EmitError, Graph, ModelError, SpellError, Tensor, cut};
 
-use tempfile::TempDir;
-
-use super::legal::legal;
+use super::piece::Piece;
 use super::plan::Plan;
-use crate::engine::{Engine, EngineError, Session, Source, Value};
+use super::split::Split;
+use crate::engine::{Engine, EngineError, Value};
 
 /// Why explaining failed.
 #[derive(Debug, thiserror::Error)]
@@ -54,42 +53,10 @@ pub struct Explained {
 /// how many came with it.
 #[derive(Debug)]
 pub struct Explainer {
-    session: Box<dyn Session>,
-    /// Holds the model where the engine had it from a file, which it may have mapped: dropped after the session.
-    _folder: Option<TempDir>,
+    piece: Piece,
     batch: usize,
-    input: String,
-    /// Its other input: the classes asked for.
-    target: String,
-    /// Whether the network takes whole numbers.
-    integer: bool,
-    outputs: Vec<String>,
-    expected: Vec<i64>,
-    classes: usize,
-    maps: usize,
-    /// Which of them also answer an attribution.
-    attributions: Vec<bool>,
-    /// Which of them also answer their weights.
-    weights: Vec<bool>,
-    /// Notes of every map, and the one of those pictures whose caveat is negative.
-    notes: Vec<(Vec<String>, Option<&'static str>)>,
-}
-
-/// Loads a model from memory, or where it is too large for that, from a temporary folder, its weights beside it.
-fn load(
-    engine: &dyn Engine,
-    model: &Model,
-    threads: Option<usize>,
-) -> Result<(Box<dyn Session>, Option<TempDir>), RunError> {
-    let size = model.byte_count();
-    if size <= engine.largest_in_memory() {
-        return Ok((engine.load(Source::Bytes(model.to_bytes()), threads)?, None));
-    }
-    let folder = tempfile::Builder::new().prefix("onnxcam-").tempdir();
-    let folder = folder.map_err(|error| RunError::TemporaryFile { size, error })?;
-    let path = folder.path().join("explained.onnx");
-    model.save(&path)?;
-    Ok((engine.load(Source::File(&path), threads)?, Some(folder)))
+    feed: Feed,
+    answers: Answers,
 }
 
 impl Explainer {
@@ -121,34 +88,10 @@ impl Explainer {
         weights: bool,
     ) -> Result<Explainer, RunError> {
         let batch = plan.fixed_batch().unwrap_or(batch).max(1);
-        let mut wanted: Vec<Tensor> = vec![plan.head.scores, plan.class];
-        wanted.extend(plan.maps.iter().map(|m| m.map));
-        wanted.extend(plan.maps.iter().filter_map(|m| m.caveat).map(|c| c.tensor));
-        let attributions: Vec<bool> = plan.maps.iter().map(|m| m.attribution.is_some()).collect();
-        wanted.extend(plan.maps.iter().filter_map(|m| m.attribution));
-        let weights: Vec<bool> = plan.maps.iter().map(|m| weights && m.weights.is_some()).collect();
-        wanted.extend(plan.maps.iter().zip(&weights).filter_map(|(m, wanted)| m.weights.filter(|_| *wanted)));
-        let graph = legal(&plan.graph, &wanted, engine.lacks())?;
-        let proto = spell(&graph, &Spelling::for_graph(&graph, batch))?;
-        let outputs = proto.graph.iter().flat_map(|g| &g.output).filter_map(|o| o.name.clone()).collect();
-        let model = Model::from_proto(proto, std::path::Path::new("explained"))?;
-        let (session, folder) = load(&**engine, &model, threads)?;
-        let shape = plan.graph.shape(plan.input).unwrap_or_default();
-        Ok(Explainer {
-            session,
-            _folder: folder,
-            batch,
-            input: plan.graph.tensor(plan.input).name.to_string(),
-            target: plan.graph.tensor(plan.target).name.to_string(),
-            integer: plan.graph.tensor(plan.input).dtype.is_some_and(|d| !d.is_float()),
-            outputs,
-            expected: shape.iter().map(|d| d.at(batch)).collect(),
-            classes: plan.head.classes,
-            maps: plan.maps.len(),
-            attributions,
-            weights,
-            notes: plan.maps.iter().map(|m| (m.notes.clone(), m.caveat.map(|c| c.note))).collect(),
-        })
+        let (answers, wanted) = Answers::of(plan, weights);
+        let graph = cut(&plan.graph, &[plan.input, plan.target], &wanted);
+        let piece = Piece::load(&graph, &graph.outputs, engine, batch, threads)?;
+        Ok(Explainer { piece, batch, feed: Feed::of(plan, batch), answers })
     }
 
     /// How many pictures fit into one run.
@@ -159,37 +102,225 @@ impl Explainer {
     /// Explains up to [`batch`](Explainer::batch) pictures, [n, …] in the network's layout; one target a picture, −1 for
     /// the predicted class.
     pub fn run(&mut self, pictures: &ArrayD<f32>, targets: &[i64]) -> Result<Vec<Explained>, RunError> {
-        let count = self.check(pictures, targets)?;
-        let rows: Vec<usize> = (0..self.batch).map(|i| i.min(count - 1)).collect();
-        let input = pictures.select(Axis(0), &rows);
-        let input = if self.integer { Value::from(input.mapv(|v| v.round() as i64)) } else { Value::from(input) };
+        let count = self.feed.check(pictures, self.batch)?;
+        if targets.len() != count {
+            return Err(self.feed.unfit(pictures));
+        }
+        self.answers.check(targets)?;
+        let rows = padded(count, self.batch);
+        let input = self.feed.value(pictures.select(Axis(0), &rows));
         let target = Value::from(Array1::from_iter(rows.iter().map(|i| targets[*i])));
-        let names: Vec<&str> = self.outputs.iter().map(String::as_str).collect();
-        let answers = self.session.run(&[(&self.input, &input), (&self.target, &target)], &names)?;
-        self.read(answers, count)
+        let answers = self.piece.run(&[input, target])?;
+        self.answers.read(answers, count, self.batch)
+    }
+}
+
+/// A plan in two parts: one pass of the backbone a picture, whatever the number of its classes, and for each class a row
+/// of the tail.
+///
+/// Both have one batch shape, as [`Explainer`] has; results differ from its by rounding only.
+#[derive(Debug)]
+pub struct SplitExplainer {
+    backbone: Piece,
+    tail: Piece,
+    batch: usize,
+    rows: usize,
+    feed: Feed,
+    answers: Answers,
+}
+
+/// What the backbone hands over of one picture: A, [1, K, h, w], and whatever else the tail reads.
+#[derive(Clone, Debug)]
+pub struct Handed(Vec<Value>);
+
+impl Handed {
+    /// The feature maps A, [1, K, h, w].
+    pub fn features(&self) -> Option<&ArrayD<f32>> {
+        self.0.first().and_then(Value::as_f32)
+    }
+}
+
+impl SplitExplainer {
+    /// Readies a plan in two parts, for batches of `batch` pictures. `None` where it runs whole only, see
+    /// [`Split::of`], or where a method goes back to the picture.
+    pub fn new(
+        plan: &Plan,
+        engine: &Arc<dyn Engine>,
+        batch: usize,
+        threads: Option<usize>,
+    ) -> Result<Option<SplitExplainer>, RunError> {
+        let (answers, wanted) = Answers::of(plan, false);
+        if plan.maps.iter().any(|m| m.method.needs().pixels.is_some()) {
+            return Ok(None); // Their gradients go through the whole network.
+        }
+        let Some(split) = Split::of(plan, &wanted) else { return Ok(None) };
+        let batch = plan.fixed_batch().unwrap_or(batch).max(1);
+        let rows = plan.fixed_batch().unwrap_or(ROWS);
+        let load = |graph: &Graph, batch| Piece::load(graph, &graph.outputs, engine, batch, threads);
+        let (backbone, tail) = (load(&split.backbone, batch)?, load(&split.tail, rows)?);
+        Ok(Some(SplitExplainer { backbone, tail, batch, rows, feed: Feed::of(plan, batch), answers }))
     }
 
-    fn check(&self, pictures: &ArrayD<f32>, targets: &[i64]) -> Result<usize, RunError> {
+    /// How many pictures fit into one run of the backbone.
+    pub fn batch(&self) -> usize {
+        self.batch
+    }
+
+    /// Runs the backbone on up to [`batch`](SplitExplainer::batch) pictures, [n, …] in the network's layout.
+    pub fn backbone(&mut self, pictures: &ArrayD<f32>) -> Result<Vec<Handed>, RunError> {
+        self.feed.backbone(&mut self.backbone, pictures, self.batch)
+    }
+
+    /// Runs the tail for any number of rows: what was handed over of a picture, and a class, −1 for the predicted one.
+    pub fn tail(&mut self, rows: &[(&Handed, i64)]) -> Result<Vec<Explained>, RunError> {
+        let mut explained = Vec::with_capacity(rows.len());
+        for rows in rows.chunks(self.rows) {
+            let padded = padded(rows.len(), self.rows);
+            let targets: Vec<i64> = padded.iter().map(|i| rows[*i].1).collect();
+            self.answers.check(&targets)?;
+            let handed: Vec<&Handed> = padded.iter().map(|i| rows[*i].0).collect();
+            let mut inputs = stacked(&handed)?;
+            inputs.push(Value::from(Array1::from(targets)));
+            let answers = self.tail.run(&inputs)?;
+            explained.extend(self.answers.read(answers, rows.len(), self.rows)?);
+        }
+        Ok(explained)
+    }
+}
+
+/// Rows of the tail in one run. More cost a picture of few classes time that padding takes; fewer cost heads of large
+/// linear layers, whose weights are read once a run.
+const ROWS: usize = 4;
+
+/// The rows of a batch: `count` of them, the last one repeated.
+pub(super) fn padded(count: usize, batch: usize) -> Vec<usize> {
+    (0..batch).map(|i| i.min(count.saturating_sub(1))).collect()
+}
+
+/// What was handed over of several pictures, as one batch.
+fn stacked(handed: &[&Handed]) -> Result<Vec<Value>, RunError> {
+    let [first, others @ ..] = handed else { return Ok(Vec::new()) };
+    if others.is_empty() {
+        return Ok(first.0.clone());
+    }
+    let stack = |i: usize| match &first.0[i] {
+        Value::F32(_) => joined(handed.iter().filter_map(|h| h.0[i].as_f32())),
+        Value::I64(_) => joined(handed.iter().filter_map(|h| h.0[i].as_i64())),
+    };
+    (0..first.0.len()).map(stack).collect()
+}
+
+fn joined<'a, T: Clone + 'a>(rows: impl Iterator<Item = &'a ArrayD<T>>) -> Result<Value, RunError>
+where
+    Value: From<ArrayD<T>>,
+{
+    let rows: Vec<_> = rows.map(|row| row.view()).collect();
+    let shape = rows.first().map(|r| r.shape().to_vec()).unwrap_or_default();
+    concatenate(Axis(0), &rows).map(Value::from).map_err(|_| RunError::Answer { what: "feature maps", shape })
+}
+
+/// The network's input: its shape, and whether it takes whole numbers.
+#[derive(Clone, Debug)]
+pub(super) struct Feed {
+    expected: Vec<i64>,
+    integer: bool,
+}
+
+impl Feed {
+    pub fn of(plan: &Plan, batch: usize) -> Feed {
+        let shape = plan.graph.shape(plan.input).unwrap_or_default();
+        Feed {
+            expected: shape.iter().map(|d| d.at(batch)).collect(),
+            integer: plan.graph.tensor(plan.input).dtype.is_some_and(|d| !d.is_float()),
+        }
+    }
+
+    /// How many pictures these are: at least one, at most a batch.
+    pub fn check(&self, pictures: &ArrayD<f32>, batch: usize) -> Result<usize, RunError> {
         let shape = pictures.shape();
         let count = shape.first().copied().unwrap_or(0);
         let rest = shape.iter().skip(1).map(|d| *d as i64).eq(self.expected.iter().skip(1).copied());
-        if !rest || count == 0 || count > self.batch || targets.len() != count {
-            return Err(RunError::InputShape { found: shape.to_vec(), expected: self.expected.clone() });
+        if rest && (1..=batch).contains(&count) { Ok(count) } else { Err(self.unfit(pictures)) }
+    }
+
+    fn unfit(&self, pictures: &ArrayD<f32>) -> RunError {
+        RunError::InputShape { found: pictures.shape().to_vec(), expected: self.expected.clone() }
+    }
+
+    pub fn value(&self, batch: ArrayD<f32>) -> Value {
+        if self.integer { Value::from(batch.mapv(|v| v.round() as i64)) } else { Value::from(batch) }
+    }
+
+    /// Runs a backbone on up to `batch` pictures.
+    pub fn backbone(
+        &self,
+        backbone: &mut Piece,
+        pictures: &ArrayD<f32>,
+        batch: usize,
+    ) -> Result<Vec<Handed>, RunError> {
+        let count = self.check(pictures, batch)?;
+        let input = self.value(pictures.select(Axis(0), &padded(count, batch)));
+        let values = backbone.run(&[input])?;
+        if batch == 1 {
+            return Ok(vec![Handed(values)]);
         }
+        let row = |value: &Value, i: usize| match value {
+            Value::F32(a) => Value::from(a.select(Axis(0), &[i])),
+            Value::I64(a) => Value::from(a.select(Axis(0), &[i])),
+        };
+        Ok((0..count).map(|i| Handed(values.iter().map(|v| row(v, i)).collect())).collect())
+    }
+}
+
+/// What a run answers, in the order that it is asked for.
+#[derive(Clone, Debug)]
+struct Answers {
+    classes: usize,
+    maps: usize,
+    /// Which of them also answer an attribution.
+    attributions: Vec<bool>,
+    /// Which of them also answer their weights.
+    weights: Vec<bool>,
+    /// Notes of every map, and the one of those pictures whose caveat is negative.
+    notes: Vec<(Vec<String>, Option<&'static str>)>,
+}
+
+impl Answers {
+    /// What a plan answers, and the tensors that it is.
+    fn of(plan: &Plan, weights: bool) -> (Answers, Vec<Tensor>) {
+        let mut wanted: Vec<Tensor> = vec![plan.head.scores, plan.class];
+        wanted.extend(plan.maps.iter().map(|m| m.map));
+        wanted.extend(plan.maps.iter().filter_map(|m| m.caveat).map(|c| c.tensor));
+        let attributions: Vec<bool> = plan.maps.iter().map(|m| m.attribution.is_some()).collect();
+        wanted.extend(plan.maps.iter().filter_map(|m| m.attribution));
+        let weights: Vec<bool> = plan.maps.iter().map(|m| weights && m.weights.is_some()).collect();
+        wanted.extend(plan.maps.iter().zip(&weights).filter_map(|(m, wanted)| m.weights.filter(|_| *wanted)));
+        let answers = Answers {
+            classes: plan.head.classes,
+            maps: plan.maps.len(),
+            attributions,
+            weights,
+            notes: plan.maps.iter().map(|m| (m.notes.clone(), m.caveat.map(|c| c.note))).collect(),
+        };
+        (answers, wanted)
+    }
+
+    /// Whether there are such classes.
+    fn check(&self, targets: &[i64]) -> Result<(), RunError> {
         match targets.iter().find(|t| !(-1..self.classes as i64).contains(*t)) {
             Some(class) => Err(RunError::Class { class: *class, classes: self.classes }),
-            None => Ok(count),
+            None => Ok(()),
         }
     }
 
-    fn read(&self, answers: Vec<Value>, count: usize) -> Result<Vec<Explained>, RunError> {
+    fn read(&self, answers: Vec<Value>, count: usize, batch: usize) -> Result<Vec<Explained>, RunError> {
         let mut answers = answers.into_iter();
         let scores = read_floats(&mut answers, "scores")?;
         let shape = scores.shape().to_vec();
         let scores = scores.into_dimensionality::<Ix2>().map_err(|_| RunError::Answer { what: "scores", shape })?;
         let class = answers.next();
         let shape = class.as_ref().map(|v| v.shape().to_vec()).unwrap_or_default();
-        let class = class.and_then(Value::into_i64).filter(|c| c.len() == self.batch);
+        let class = class.and_then(Value::into_i64).filter(|c| c.len() == batch);
         let class = class.ok_or(RunError::Answer { what: "classes", shape })?;
         let mut floats = |what| read_floats(&mut answers, what);
         let mut several = |what, count: usize| (0..count).map(|_| floats(what)).collect::<Result<Vec<_>, _>>();

@@ -1,17 +1,20 @@
 //! From a model to one that explains itself, and from pictures to maps.
 //!
 //! [`Layers`] lists what could be explained; [`Plan`] adds class, gradient and maps to the model's graph; [`Explainer`]
-//! has an engine run it.
+//! has an engine run it, [`SplitExplainer`] the part before the target layer once for several classes.
 
 mod explainer;
 mod late_expand;
 mod layers;
 mod legal;
+mod piece;
 mod plan;
 mod pooled_head;
+mod split;
 
-pub use explainer::{Explained, Explainer, RunError};
+pub use explainer::{Explained, Explainer, Handed, RunError, SplitExplainer};
 pub use layers::Layers;
 pub use legal::legal;
 pub use onnx_graph::TARGET;
 pub use plan::{Plan, PlanError, PlanOptions};
+pub use split::Split;

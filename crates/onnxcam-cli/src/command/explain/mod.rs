@@ -126,7 +126,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         None => Targets::default(),
     };
     let outputs = plan_outputs(arguments, &model, &methods, &targets, &sources)?;
-    let explainer = settled.load(&arguments.engine.choose(&arguments.cache)?)?;
+    let explainer = settled.load_for(&arguments.engine.choose(&arguments.cache)?, &targets)?;
     outputs.make_folder()?;
     explain(arguments, explainer, &targets, &sources, &outputs, images)
 }
