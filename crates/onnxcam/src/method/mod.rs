@@ -5,16 +5,38 @@
 
 mod cam;
 mod grad_cam;
+mod grad_cam_elementwise;
+mod grad_cam_plus;
 mod grad_cam_plus_plus;
+mod grad_cam_plus_plus_no_relu;
+mod hirescam;
+mod layercam;
+mod xgrad_cam;
 
 use onnx_graph::{Emit, Graph, Tensor};
 
 pub use cam::Cam;
 pub use grad_cam::GradCam;
+pub use grad_cam_elementwise::GradCamElementwise;
+pub use grad_cam_plus::GradCamPlus;
 pub use grad_cam_plus_plus::GradCamPlusPlus;
+pub use grad_cam_plus_plus_no_relu::GradCamPlusPlusNoRelu;
+pub use hirescam::HiResCam;
+pub use layercam::LayerCam;
+pub use xgrad_cam::XGradCam;
 
 /// Every method, in the order that `onnxcam methods` lists them.
-pub const METHODS: &[&dyn Method] = &[&GradCamPlusPlus, &GradCam, &Cam];
+pub const METHODS: &[&dyn Method] = &[
+    &GradCamPlusPlus,
+    &GradCam,
+    &Cam,
+    &GradCamPlusPlusNoRelu,
+    &GradCamPlus,
+    &HiResCam,
+    &LayerCam,
+    &XGradCam,
+    &GradCamElementwise,
+];
 
 /// What a method needs from the network.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -130,6 +152,12 @@ fn weighted_sum(e: &Emit, at: &At, weights: Tensor, signed: bool) -> Emitted {
     let map = e.sum_channels(e.mul(weights, at.features()));
     let map = if signed { map } else { e.relu(map) };
     Emitted { weights: Some(weights), map, caveat: None }
+}
+
+/// 1 / a, and 0 where a is 0.
+fn reciprocal_or_zero(e: &Emit, a: Tensor) -> Tensor {
+    let zero = e.mask("Equal", a, e.number_like(a, 0.0)); // 1 where a is 0, else 0
+    e.sub(e.reciprocal(e.add(a, zero)), zero)
 }
 
 /// Whether a tensor cannot be negative, as far as the operators that make it tell.
