@@ -4,6 +4,7 @@
 """
 
 import make_checkpoints
+import make_family
 import make_golden
 import make_lite
 import make_operator_gradients
@@ -20,6 +21,7 @@ if __name__ == "__main__":
     make_pictures.main()
     make_checkpoints.main()
     make_golden.main()
+    make_family.main()
     make_quantised.main()
     make_pixels.main()
     make_vendor.main()

@@ -158,7 +158,7 @@ fn methods_as_text_and_json() {
         }
     }
     let unknown = program.alone(&["methods", "grad-cam+++"]);
-    assert!(unknown.failure().contains("hint: the methods are grad-cam++, grad-cam, cam"), "{}", unknown.err);
+    assert!(unknown.failure().contains("hint: the methods are grad-cam++, grad-cam, cam, "), "{}", unknown.err);
 }
 
 // bench
