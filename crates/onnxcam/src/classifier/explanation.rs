@@ -21,6 +21,7 @@ const MOST_PER_ROW: usize = 4;
 pub struct Explanation {
     subject: Arc<Subject>,
     class: usize,
+    rival: Option<usize>,
     scores: Vec<f32>,
     probabilities: Option<Vec<f64>>,
     maps: Vec<Map>,
@@ -33,6 +34,7 @@ pub struct Map {
     subject: Arc<Subject>,
     method: &'static dyn Method,
     class: usize,
+    rival: Option<usize>,
     heatmap: Heatmap,
     attribution: Option<ArrayD<f32>>,
     placement: Placement,
@@ -59,7 +61,7 @@ impl Explanation {
         input: &Input,
         explained: Explained,
     ) -> Explanation {
-        let Explained { scores, class, maps, attributions, notes: map_notes, .. } = explained;
+        let Explained { scores, class, rival, maps, attributions, notes: map_notes, .. } = explained;
         let (probabilities, said) = subject.probabilities.of_scores(&scores);
         let nan = scores.iter().any(|s| s.is_nan()).then_some("the network's scores hold NaN");
         let notes = input.notes.iter().map(String::as_str).chain(said).chain(nan).map(str::to_owned).collect();
@@ -68,18 +70,24 @@ impl Explanation {
             subject: subject.clone(),
             method: *method,
             class,
+            rival,
             heatmap: Heatmap::new(raw),
             attribution,
             placement: input.placement,
             notes,
         };
         let maps = methods.iter().zip(made).map(map).collect();
-        Explanation { subject: subject.clone(), class, scores, probabilities, maps, notes }
+        Explanation { subject: subject.clone(), class, rival, scores, probabilities, maps, notes }
     }
 
     /// The class that is explained.
     pub fn class(&self) -> usize {
         self.class
+    }
+
+    /// The class that it is contrasted with.
+    pub fn rival(&self) -> Option<usize> {
+        self.rival
     }
 
     /// What it is called.
@@ -126,13 +134,15 @@ impl Explanation {
         &self.notes
     }
 
-    /// The class as captions have it: `282 tiger cat 39.5 %`.
+    /// The class as captions have it: `282 tiger cat 39.5 %`, or `282 tiger cat 39.5 %, not 285 Egyptian cat`.
     fn caption(&self) -> String {
         let percent = self.probability().map(|p| format!(" {:.1} %", 100.0 * p)).unwrap_or_default();
-        match self.subject.labels.label(self.class) {
-            Some(label) if !label.is_empty() => format!("{} {label}{percent}", self.class),
-            _ => format!("class {}{percent}", self.class),
-        }
+        let named = |class: usize| match self.subject.labels.label(class) {
+            Some(label) if !label.is_empty() => format!("{class} {label}"),
+            _ => format!("class {class}"),
+        };
+        let rather = self.rival.map(|rival| format!(", not {}", named(rival))).unwrap_or_default();
+        format!("{}{percent}{rather}", named(self.class))
     }
 }
 
@@ -258,12 +268,16 @@ fn text(subject: &Subject, maps: &[&Map]) -> Vec<(&'static str, String)> {
         }
         values.join(", ")
     };
-    vec![
+    let mut text = vec![
         ("method", each(&|m| m.method.name().to_owned())),
         ("variant", each(&|m| m.method.variant().to_owned())),
         ("layer", each(&|m| m.layer())),
         ("class", each(&|m| m.class.to_string())),
         ("label", each(&|m| subject.label(m.class).into_owned())),
         ("model", subject.digest.to_string()),
-    ]
+    ];
+    if maps.iter().any(|m| m.rival.is_some()) {
+        text.push(("against", each(&|m| m.rival.map(|rival| rival.to_string()).unwrap_or_default())));
+    }
+    text
 }

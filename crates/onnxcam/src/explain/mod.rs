@@ -16,5 +16,5 @@ pub use explainer::{Explained, Explainer, Handed, RunError, SplitExplainer};
 pub use layers::Layers;
 pub use legal::legal;
 pub use onnx_graph::TARGET;
-pub use plan::{Plan, PlanError, PlanOptions};
+pub use plan::{Plan, PlanError, PlanOptions, Rival};
 pub use split::Split;

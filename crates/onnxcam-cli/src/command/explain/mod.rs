@@ -10,6 +10,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use onnxcam::Model;
 use onnxcam::classifier::{Outcome, PictureExplainer, Settled, Targets};
+use onnxcam::explain::Rival;
 use onnxcam::heatmap::Colormap;
 use onnxcam::method::{Method, find};
 use onnxcam::model::Labels;
@@ -36,6 +37,10 @@ pub struct Arguments {
     /// The class to explain: a number, a name, or top3; several with commas between [default: the predicted one]
     #[arg(long, value_name = "CLASS,…")]
     class: Option<String>,
+    /// Explain why that class rather than this one: the difference of their scores. A number, a name, or second, for the likeliest
+    /// beside the class explained
+    #[arg(long, value_name = "CLASS")]
+    against: Option<String>,
     /// The methods, with commas between; `onnxcam methods` lists them. Several cost hardly more than one
     #[arg(long, value_name = "NAME,…", value_delimiter = ',', default_value = "grad-cam++")]
     method: Vec<String>,
@@ -93,7 +98,7 @@ struct ResultOptions {
 
 const EXAMPLES: &str = "\
 Files are called STEM.METHOD.KIND.png or .npy, panels STEM.panel.png. Where several classes were asked for, .class281 and \
-the like stand before the method; for the images of an .npy file with several, .0, .1, … before that. Of inputs with equal \
+the like stand before the method, and .against285 or .against-second where a class was contrasted with another; for the images of an .npy file with several, .0, .1, … before that. Of inputs with equal \
 stems the second is called STEM-2.
 
 Examples:
@@ -125,7 +130,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         Some(text) => subject.targets(text)?,
         None => Targets::default(),
     };
-    let outputs = plan_outputs(arguments, &model, &methods, &targets, &sources)?;
+    let outputs =
+        plan_outputs(arguments, &model, &methods, &targets, settled.plan().rival.map(|(rival, _)| rival), &sources)?;
     let explainer = settled.load_for(&arguments.engine.choose(&arguments.cache)?, &targets)?;
     outputs.make_folder()?;
     explain(arguments, explainer, &targets, &sources, &outputs, images)
@@ -156,6 +162,9 @@ fn settle(
     if let Some(layer) = &arguments.layer {
         setup = setup.layer(layer);
     }
+    if let Some(rival) = &arguments.against {
+        setup = setup.against(rival);
+    }
     if let Some(output) = &arguments.model.output {
         setup = setup.output(output);
     }
@@ -185,6 +194,7 @@ fn plan_outputs(
     model: &Model,
     methods: &[&'static dyn Method],
     targets: &Targets,
+    rival: Option<Rival>,
     sources: &[Source],
 ) -> anyhow::Result<Outputs> {
     let protected: Vec<PathBuf> = arguments.labels.iter().cloned().chain([model.path().to_owned()]).collect();
@@ -194,6 +204,7 @@ fn plan_outputs(
         kinds: &results.save,
         methods,
         targets,
+        rival,
         overwrite: results.overwrite,
         protected: &protected,
     };

@@ -134,6 +134,7 @@ impl Report {
             "method": map.method().name(),
             "variant": map.method().variant(),
             "class": explanation.class(),
+            "against": explanation.rival(),
             "layer": map.layer(),
             "flat": map.is_flat(),
             "notes": notes,
