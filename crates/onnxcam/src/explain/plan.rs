@@ -81,6 +81,17 @@ pub struct PlannedMap {
     pub notes: Vec<String>,
 }
 
+/// A method of many runs, and what of the graph it runs.
+#[derive(Clone, Copy, Debug)]
+pub struct PlannedRuns {
+    /// The method.
+    pub method: &'static dyn Method,
+    /// The gradient that it needs, at the feature maps or at the picture.
+    pub(super) gradient: Option<Tensor>,
+    /// Which axis of the picture is its channels, where it is one.
+    pub(super) channels: Option<usize>,
+}
+
 /// An explained graph, not yet tied to an engine or a batch size.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -96,8 +107,12 @@ pub struct Plan {
     pub head: Head,
     /// The target layer; the picture itself where no method takes feature maps.
     pub layer: Layer,
-    /// The maps, in the order of the methods.
+    /// The methods, in the order that they were asked for.
+    pub methods: Vec<&'static dyn Method>,
+    /// The maps of those that are nodes in the graph.
     pub maps: Vec<PlannedMap>,
+    /// Those that take many runs.
+    pub runs: Vec<PlannedRuns>,
     /// What was assumed; sentences for the user.
     pub notes: Vec<String>,
 }
@@ -151,8 +166,20 @@ impl Plan {
                 (at, notes)
             })
             .collect();
+        let channels = channel_axis(&graph, input, options.layout);
+        let mut runs = Vec::new();
+        for (method, (at, _)) in methods.iter().zip(&maps) {
+            let Some(procedure) = method.runs() else { continue };
+            if procedure.takes_pictures() && channels.is_none() {
+                let input = graph.tensor(input).signature();
+                return Err(PlanError::NoPixels { method: method.title(), input });
+            }
+            let gradient = at.gradient.or(at.pixels.map(|pixels| pixels.gradient));
+            runs.push(PlannedRuns { method: *method, gradient, channels });
+        }
         let e = Emit::new(&mut graph);
-        let maps = methods.iter().zip(maps).map(|(method, (at, notes))| {
+        let nodes = methods.iter().zip(maps).filter(|(method, _)| method.runs().is_none());
+        let maps = nodes.map(|(method, (at, notes))| {
             let emitted = method.emit(&e, &at, options.signed);
             PlannedMap {
                 method: *method,
@@ -165,7 +192,7 @@ impl Plan {
         });
         let maps = maps.collect();
         e.finish()?;
-        Ok(Plan { graph, input, target, class, head, layer, maps, notes })
+        Ok(Plan { graph, input, target, class, head, layer, methods: methods.to_vec(), maps, runs, notes })
     }
 
     /// The batch size that the file fixes, if it does.

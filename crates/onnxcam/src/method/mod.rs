@@ -13,6 +13,7 @@ mod gradient_times_input;
 mod guided_backprop;
 mod guided_grad_cam;
 mod guided_grad_cam_plus_plus;
+mod runs;
 
 use onnx_autodiff::ActivationRule;
 use onnx_graph::{Attributes, Dim, Emit, Graph, Tensor, lower};
@@ -26,6 +27,10 @@ pub use gradient_times_input::GradientTimesInput;
 pub use guided_backprop::GuidedBackprop;
 pub use guided_grad_cam::GuidedGradCam;
 pub use guided_grad_cam_plus_plus::GuidedGradCamPlusPlus;
+pub use runs::{
+    AblationCam, IntegratedGradients, IsCam, Made, ManyRuns, Occlusion, RandomCam, ReciproCam, ReciproCamGaussian,
+    Rise, ScoreCam, SmoothGrad, SmoothGradCamPlusPlus, SsCam,
+};
 
 /// Every method, in the order that `onnxcam methods` lists them.
 pub const METHODS: &[&dyn Method] = &[
@@ -38,6 +43,18 @@ pub const METHODS: &[&dyn Method] = &[
     &Deconvnet,
     &Gradient,
     &GradientTimesInput,
+    &SmoothGrad,
+    &IntegratedGradients,
+    &SmoothGradCamPlusPlus,
+    &AblationCam,
+    &ReciproCam,
+    &ReciproCamGaussian,
+    &ScoreCam,
+    &SsCam,
+    &IsCam,
+    &Rise,
+    &Occlusion,
+    &RandomCam,
 ];
 
 /// What a method needs from the network.
@@ -179,7 +196,12 @@ pub trait Method: Sync {
         false
     }
 
-    /// Weights and map. `signed` leaves the last relu out.
+    /// The procedure of a method that takes many runs. Others are nodes in the graph, of which one run makes the map.
+    fn runs(&self) -> Option<&dyn ManyRuns> {
+        None
+    }
+
+    /// Weights and map. `signed` leaves the last relu out. Only asked of methods that are nodes.
     fn emit(&self, e: &Emit, at: &At, signed: bool) -> Emitted;
 }
 
