@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ndarray::{Array1, Array2, ArrayD, ArrayViewD, Axis, Ix2, Ix3, concatenate};
-use onnx_graph::{EmitError, Graph, ModelError, SpellError, Tensor, cut};
+use onnx_graph::{EmitError, Graph, ModelError, SpellError, Tensor, cut, printable};
 
 use super::piece::Piece;
 use super::plan::{Plan, Rival};
@@ -28,6 +28,13 @@ pub enum RunError {
     InputShape { found: Vec<usize>, expected: Vec<i64> },
     #[error("class {class} was asked for, the network has {classes}, counted from 0")]
     Class { class: i64, classes: usize },
+    #[error(
+        "what lies behind layer \"{}\" cannot run by itself: pictures of a batch are mixed there, or the file fixes a batch of several\nhint: export the model for a batch of 1, or choose another layer",
+        printable(layer)
+    )]
+    Whole { layer: String },
+    #[error("stopped")]
+    Stopped,
     #[error("the engine answered {what} in another shape than expected: {shape:?}")]
     Answer { what: &'static str, shape: Vec<usize> },
 }
@@ -139,6 +146,16 @@ impl Handed {
     /// The feature maps A, [1, K, h, w].
     pub fn features(&self) -> Option<&ArrayD<f32>> {
         self.0.first().and_then(Value::as_f32)
+    }
+
+    /// What was handed over besides A, for as many rows.
+    pub(super) fn rest(&self, rows: usize) -> Vec<Value> {
+        let repeated = |value: &Value| match value {
+            _ if rows == 1 => value.clone(),
+            Value::F32(a) => Value::from(a.select(Axis(0), &vec![0; rows])),
+            Value::I64(a) => Value::from(a.select(Axis(0), &vec![0; rows])),
+        };
+        self.0.iter().skip(1).map(repeated).collect()
     }
 }
 

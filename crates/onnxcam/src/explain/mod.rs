@@ -1,12 +1,14 @@
 //! From a model to one that explains itself, and from pictures to maps.
 //!
 //! [`Layers`] lists what could be explained; [`Plan`] adds class, gradient and maps to the model's graph; [`Explainer`]
-//! has an engine run it, [`SplitExplainer`] the part before the target layer once for several classes.
+//! has an engine run it, [`SplitExplainer`] the part before the target layer once for several classes, and [`Runner`] the
+//! methods that take many runs.
 
 mod explainer;
 mod late_expand;
 mod layers;
 mod legal;
+mod passes;
 mod piece;
 mod plan;
 mod pooled_head;
@@ -16,5 +18,6 @@ pub use explainer::{Explained, Explainer, Handed, RunError, SplitExplainer};
 pub use layers::Layers;
 pub use legal::legal;
 pub use onnx_graph::TARGET;
-pub use plan::{Plan, PlanError, PlanOptions, Rival};
+pub use passes::{Passes, Progress, Reading, RunSettings, Runner, Watch};
+pub use plan::{Plan, PlanError, PlanOptions, PlannedRuns, Rival};
 pub use split::Split;

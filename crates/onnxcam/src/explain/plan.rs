@@ -56,6 +56,10 @@ pub enum PlanError {
     Emit(#[from] EmitError),
     #[error("{method} is not defined for layer \"{layer}\": {reason}\nhint: grad-cam and grad-cam++ need no such head")]
     NoPooledHead { method: &'static str, layer: String, reason: String },
+    #[error(
+        "{method} is made of many runs, and contrasts one class with another in none of them\nhint: methods in the graph do, as grad-cam++; `onnxcam methods` lists them"
+    )]
+    NoContrast { method: &'static str },
     #[error("there is no rival {rival}: the network has {classes} classes, counted from 0")]
     NoRival { rival: String, classes: usize },
     #[error(
@@ -94,6 +98,17 @@ pub struct PlannedMap {
     pub notes: Vec<String>,
 }
 
+/// A method of many runs, and what of the graph it runs.
+#[derive(Clone, Copy, Debug)]
+pub struct PlannedRuns {
+    /// The method.
+    pub method: &'static dyn Method,
+    /// The gradient that it needs, at the feature maps or at the picture.
+    pub(super) gradient: Option<Tensor>,
+    /// Which axis of the picture is its channels, where it is one.
+    pub(super) channels: Option<usize>,
+}
+
 /// An explained graph, not yet tied to an engine or a batch size.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -111,8 +126,12 @@ pub struct Plan {
     pub head: Head,
     /// The target layer; the picture itself where no method takes feature maps.
     pub layer: Layer,
-    /// The maps, in the order of the methods.
+    /// The methods, in the order that they were asked for.
+    pub methods: Vec<&'static dyn Method>,
+    /// The maps of those that are nodes in the graph.
     pub maps: Vec<PlannedMap>,
+    /// Those that take many runs.
+    pub runs: Vec<PlannedRuns>,
     /// What was assumed; sentences for the user.
     pub notes: Vec<String>,
 }
@@ -137,6 +156,9 @@ impl Plan {
         let batch = graph.shape(head.scores).and_then(|s| s.first().copied()).unwrap_or(Dim::BATCH);
         let target = graph.add_input(TARGET, DataType::I64, vec![batch]);
         let class = emit_class(&mut graph, &head, target)?;
+        if let Some(method) = methods.iter().find(|m| options.rival.is_some() && m.runs().is_some()) {
+            return Err(PlanError::NoContrast { method: method.title() });
+        }
         let rival = match options.rival {
             Some(rival) => Some((rival, emit_rival(&mut graph, &head, class, rival)?)),
             None => None,
@@ -178,8 +200,20 @@ impl Plan {
                 (at, notes)
             })
             .collect();
+        let channels = channel_axis(&graph, input, options.layout);
+        let mut runs = Vec::new();
+        for (method, (at, _)) in methods.iter().zip(&maps) {
+            let Some(procedure) = method.runs() else { continue };
+            if procedure.takes_pictures() && channels.is_none() {
+                let input = graph.tensor(input).signature();
+                return Err(PlanError::NoPixels { method: method.title(), input });
+            }
+            let gradient = at.gradient.or(at.pixels.map(|pixels| pixels.gradient));
+            runs.push(PlannedRuns { method: *method, gradient, channels });
+        }
         let e = Emit::new(&mut graph);
-        let maps = methods.iter().zip(maps).map(|(method, (at, notes))| {
+        let nodes = methods.iter().zip(maps).filter(|(method, _)| method.runs().is_none());
+        let maps = nodes.map(|(method, (at, notes))| {
             let emitted = method.emit(&e, &at, options.signed);
             PlannedMap {
                 method: *method,
@@ -192,7 +226,7 @@ impl Plan {
         });
         let maps = maps.collect();
         e.finish()?;
-        Ok(Plan { graph, input, target, class, rival, head, layer, maps, notes })
+        Ok(Plan { graph, input, target, class, rival, head, layer, methods: methods.to_vec(), maps, runs, notes })
     }
 
     /// The batch size that the file fixes, if it does.

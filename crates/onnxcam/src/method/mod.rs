@@ -18,6 +18,7 @@ mod guided_grad_cam;
 mod guided_grad_cam_plus_plus;
 mod hirescam;
 mod layercam;
+mod runs;
 mod xgrad_cam;
 
 use onnx_autodiff::ActivationRule;
@@ -37,6 +38,10 @@ pub use guided_grad_cam::GuidedGradCam;
 pub use guided_grad_cam_plus_plus::GuidedGradCamPlusPlus;
 pub use hirescam::HiResCam;
 pub use layercam::LayerCam;
+pub use runs::{
+    AblationCam, IntegratedGradients, IsCam, Made, ManyRuns, Occlusion, RandomCam, ReciproCam, ReciproCamGaussian,
+    Rise, ScoreCam, SmoothGrad, SmoothGradCamPlusPlus, SsCam,
+};
 pub use xgrad_cam::XGradCam;
 
 /// Every method, in the order that `onnxcam methods` lists them.
@@ -56,6 +61,18 @@ pub const METHODS: &[&dyn Method] = &[
     &GradCamElementwise,
     &Gradient,
     &GradientTimesInput,
+    &SmoothGrad,
+    &IntegratedGradients,
+    &SmoothGradCamPlusPlus,
+    &AblationCam,
+    &ReciproCam,
+    &ReciproCamGaussian,
+    &ScoreCam,
+    &SsCam,
+    &IsCam,
+    &Rise,
+    &Occlusion,
+    &RandomCam,
 ];
 
 /// What a method needs from the network.
@@ -204,7 +221,12 @@ pub trait Method: Sync {
         false
     }
 
-    /// Weights and map. `signed` leaves the last relu out.
+    /// The procedure of a method that takes many runs. Others are nodes in the graph, of which one run makes the map.
+    fn runs(&self) -> Option<&dyn ManyRuns> {
+        None
+    }
+
+    /// Weights and map. `signed` leaves the last relu out. Only asked of methods that are nodes.
     fn emit(&self, e: &Emit, at: &At, signed: bool) -> Emitted;
 }
 

@@ -18,6 +18,22 @@ pub enum Activation {
     None,
 }
 
+impl Activation {
+    /// Probabilities of one picture's scores; none without an activation.
+    pub fn probabilities(self, scores: &[f64]) -> Option<Vec<f64>> {
+        match self {
+            Activation::Softmax => {
+                let highest = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+                let powers: Vec<f64> = scores.iter().map(|s| (s - highest).exp()).collect();
+                let sum: f64 = powers.iter().sum();
+                Some(powers.iter().map(|p| p / sum).collect())
+            }
+            Activation::Sigmoid => Some(scores.iter().map(|s| 1.0 / (1.0 + (-s).exp())).collect()),
+            Activation::None => None,
+        }
+    }
+}
+
 impl FromStr for Activation {
     type Err = String;
 
