@@ -25,3 +25,5 @@ mod orientations;
 mod pictures;
 #[path = "explain/replacing.rs"]
 mod replacing;
+#[path = "explain/variants.rs"]
+mod variants;
