@@ -35,6 +35,7 @@
 pub mod bench;
 pub mod cache;
 pub mod classifier;
+pub mod compare;
 pub mod digest;
 pub mod doctor;
 pub mod engine;
