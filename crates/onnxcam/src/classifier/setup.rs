@@ -35,6 +35,7 @@ pub struct Setup<'m> {
 pub struct Settled {
     plan: Plan,
     subject: Arc<Subject>,
+    signed: bool,
     batch: usize,
     threads: Option<usize>,
 }
@@ -175,7 +176,8 @@ impl<'m> Setup<'m> {
             shape,
             notes,
         };
-        Ok(Settled { plan, subject: Arc::new(subject), batch: self.batch, threads: self.threads })
+        let (signed, batch, threads) = (self.options.signed, self.batch, self.threads);
+        Ok(Settled { plan, subject: Arc::new(subject), signed, batch, threads })
     }
 }
 
@@ -236,6 +238,11 @@ impl Settled {
     /// The explained graph.
     pub fn plan(&self) -> &Plan {
         &self.plan
+    }
+
+    /// Whether the last relu of each method is left out.
+    pub fn is_signed(&self) -> bool {
+        self.signed
     }
 
     /// Loads it into an engine, for one class a picture; see [`Settled::load_for`].

@@ -126,6 +126,8 @@ pub struct Plan {
     pub head: Head,
     /// The target layer; the picture itself where no method takes feature maps.
     pub layer: Layer,
+    /// g = ∂S/∂A, [N, K, h, w], where a method needs it.
+    pub gradient: Option<Tensor>,
     /// The methods, in the order that they were asked for.
     pub methods: Vec<&'static dyn Method>,
     /// The maps of those that are nodes in the graph.
@@ -226,7 +228,20 @@ impl Plan {
         });
         let maps = maps.collect();
         e.finish()?;
-        Ok(Plan { graph, input, target, class, rival, head, layer, methods: methods.to_vec(), maps, runs, notes })
+        Ok(Plan {
+            graph,
+            input,
+            target,
+            class,
+            rival,
+            head,
+            layer,
+            gradient: gradients.layer,
+            methods: methods.to_vec(),
+            maps,
+            runs,
+            notes,
+        })
     }
 
     /// The batch size that the file fixes, if it does.

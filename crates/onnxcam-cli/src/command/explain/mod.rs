@@ -142,7 +142,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 }
 
 /// The methods of these names; those of several formulas by the one that was asked for.
-fn methods(names: &[String], variant: Option<&str>) -> anyhow::Result<Vec<&'static dyn Method>> {
+pub(super) fn methods(names: &[String], variant: Option<&str>) -> anyhow::Result<Vec<&'static dyn Method>> {
     let has_several = |name: &str| variants(name).nth(1).is_some();
     let one_has = names.iter().any(|name| has_several(name.trim()));
     let mut methods: Vec<&'static dyn Method> = Vec::new();
