@@ -9,8 +9,8 @@ use onnx_graph::{
 use super::pooled_head::pooled_linear_head;
 use crate::method::{At, Caveat, Method, Needs};
 use crate::target::{
-    Head, HeadError, HeadOptions, LastLinear, Layer, LayerError, automatic_layer, find_head, find_layer, first_curved,
-    first_rounded,
+    Head, HeadError, HeadOptions, LastLinear, Layer, LayerError, automatic_layer, cells_reach_the_score, find_head,
+    find_layer, first_curved, first_rounded,
 };
 
 /// What to explain.
@@ -87,6 +87,8 @@ pub struct Plan {
     pub head: Head,
     /// The target layer.
     pub layer: Layer,
+    /// Its feature maps A, [N, K, h, w]: the layer's tensor, or as its view moves that.
+    pub features: Tensor,
     /// The maps, in the order of the methods.
     pub maps: Vec<PlannedMap>,
     /// What was assumed; sentences for the user.
@@ -104,30 +106,32 @@ impl Plan {
             Some(name) => find_layer(&graph, &head, name)?,
             None => automatic_layer(&graph, &head)?,
         };
-        note_layer(&graph, &layer, &mut notes);
+        note_layer(&graph, &head, &layer, &mut notes);
         let batch = graph.shape(head.scores).and_then(|s| s.first().copied()).unwrap_or(Dim::BATCH);
         let target = graph.add_input(TARGET, DataType::I64, vec![batch]);
         let class = emit_class(&mut graph, &head, target)?;
-        let features = layer.tensor;
+        let features = as_maps(&mut graph, &layer, layer.tensor)?;
 
         let wants = |needs| methods.iter().find(|m| m.needs() == needs);
         let gradient = match wants(Needs::LayerGradient) {
-            Some(_) => Some(emit_gradient(&mut graph, &head, class, &layer)?),
+            Some(_) => {
+                let gradient = emit_gradient(&mut graph, &head, class, &layer)?;
+                Some(as_maps(&mut graph, &layer, gradient)?)
+            }
             None => None,
         };
-        let head_row =
-            match wants(Needs::PooledLinearHead) {
-                Some(method) => {
-                    let linear = pooled_linear_head(&graph, &head, features).map_err(|reason| {
-                        PlanError::NoPooledHead { method: method.title(), layer: printable(&layer.name), reason }
-                    })?;
-                    Some(emit_row(&mut graph, &head, &linear, class)?)
-                }
-                None => None,
-            };
+        let head_row = match wants(Needs::PooledLinearHead) {
+            Some(method) => {
+                let linear = pooled_linear_head(&graph, &head, layer.tensor).map_err(|reason| {
+                    PlanError::NoPooledHead { method: method.title(), layer: printable(&layer.name), reason }
+                })?;
+                Some(emit_row(&mut graph, &head, &linear, class)?)
+            }
+            None => None,
+        };
         let at = At { features, gradient, head_row };
-        let curved = first_curved(&graph, &head, features).map(|node| graph.describe(node));
-        let rounded = first_rounded(&graph, &head, features).map(|node| graph.describe(node));
+        let curved = first_curved(&graph, &head, layer.tensor).map(|node| graph.describe(node));
+        let rounded = first_rounded(&graph, &head, layer.tensor).map(|node| graph.describe(node));
         let e = Emit::new(&mut graph);
         let maps = methods.iter().map(|method| {
             let emitted = method.emit(&e, &at, options.signed);
@@ -145,7 +149,7 @@ impl Plan {
         });
         let maps = maps.collect();
         e.finish()?;
-        Ok(Plan { graph, input, target, class, head, layer, maps, notes })
+        Ok(Plan { graph, input, target, class, head, layer, features, maps, notes })
     }
 
     /// The batch size that the file fixes, if it does.
@@ -178,11 +182,27 @@ fn is_large(size: Dim) -> bool {
     size.known().is_some_and(|size| size > 4)
 }
 
-fn note_layer(graph: &Graph, layer: &Layer, notes: &mut Vec<String>) {
-    let shape = graph.shape(layer.tensor).unwrap_or_default();
-    if shape.iter().skip(2).all(|d| d.known() == Some(1)) {
-        notes.push(format!("layer \"{}\" has one cell only: its map is the same everywhere", printable(&layer.name)));
+fn note_layer(graph: &Graph, head: &Head, layer: &Layer, notes: &mut Vec<String>) {
+    let (name, (rows, columns)) = (printable(&layer.name), layer.view.grid());
+    if (rows, columns) == (1, 1) {
+        notes.push(format!("layer \"{name}\" has one cell only: its map is the same everywhere"));
     }
+    if !cells_reach_the_score(graph, head, layer) {
+        notes.push(format!(
+            "the score is made of the class token alone behind layer \"{name}\": its patches do not reach it, and the map is zero"
+        ));
+    }
+}
+
+/// The feature maps of the layer's tensor, or the gradient with respect to them of that with respect to the tensor.
+fn as_maps(graph: &mut Graph, layer: &Layer, t: Tensor) -> Result<Tensor, EmitError> {
+    if layer.view.is_identity() {
+        return Ok(t);
+    }
+    let e = Emit::new(graph);
+    let maps = layer.view.emit(&e, t);
+    e.finish()?;
+    Ok(maps)
 }
 
 /// The class of each picture, [N]: the target, or where that is negative the highest score's.

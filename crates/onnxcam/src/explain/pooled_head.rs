@@ -2,7 +2,7 @@
 
 use onnx_graph::{Graph, Node, Tensor};
 
-use crate::target::{Head, LastLinear};
+use crate::target::{Head, LastLinear, are_all_cells};
 
 /// The linear head that CAM takes its weights from; the reason why there is none otherwise.
 ///
@@ -43,7 +43,7 @@ fn average_pooled(graph: &Graph, t: Tensor) -> Option<Tensor> {
     let input = node.inputs.first().copied().flatten()?;
     let whole = match &*node.op {
         "GlobalAveragePool" => true,
-        "ReduceMean" => node.attributes.ints("axes") == [2, 3],
+        "ReduceMean" => are_all_cells(graph, input, node.attributes.ints("axes")),
         "AveragePool" => covers_all(graph, node, input),
         _ => false,
     };

@@ -254,7 +254,7 @@ pub fn reference_errors(network: &Network, export: &Export, engine: &Arc<dyn Eng
 fn add_feature_errors(network: &Network, plan: &Plan, engine: &Arc<dyn Engine>, errors: &mut Errors) {
     let mut graph = plan.graph.clone();
     graph.inputs = vec![plan.input];
-    graph.outputs = vec![plan.layer.tensor];
+    graph.outputs = vec![plan.features];
     let expected = &network.arrays["features"];
     let at_once = plan.fixed_batch().unwrap_or(network.input.len_of(Axis(0)));
     let pairs = network.input.axis_chunks_iter(Axis(0), at_once).zip(expected.axis_chunks_iter(Axis(0), at_once));
