@@ -10,6 +10,7 @@ import make_operator_gradients
 import make_pictures
 import make_preprocess
 import make_quantised
+import make_tokens
 import make_vendor
 
 if __name__ == "__main__":
@@ -19,5 +20,6 @@ if __name__ == "__main__":
     make_pictures.main()
     make_checkpoints.main()
     make_golden.main()
+    make_tokens.main()
     make_quantised.main()
     make_vendor.main()

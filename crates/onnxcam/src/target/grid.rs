@@ -66,7 +66,7 @@ impl Factor {
         }
     }
 
-    fn is(&self, which: Kind) -> bool {
+    pub(super) fn is(&self, which: Kind) -> bool {
         matches!(self, Factor::Plain { kind, .. } if *kind == which)
     }
 

@@ -104,7 +104,7 @@ impl<'g> Space<'g> {
     fn as_convolved(&self, t: Tensor) -> Option<View> {
         let shape = self.graph.shape(t).filter(|shape| is_feature_map(self.graph, t) && shape.len() == 4)?;
         let apart = |axis: &Axis| axis.iter().all(|f| !f.is_spatial());
-        let plain = |axis: &Axis| axis.iter().all(|f| matches!(f, Factor::Plain { kind: Kind::Other, .. }));
+        let plain = |axis: &Axis| axis.iter().all(|f| f.is(Kind::Other));
         let fits = |axes: &[Axis]| match axes {
             [images, channels, rows, columns] => {
                 [images, channels].into_iter().all(apart) && plain(rows) && plain(columns)
@@ -146,18 +146,18 @@ impl<'g> Space<'g> {
         channels == Some(classes) && !after(self.graph, self.head, t).iter().any(weighted)
     }
 
-    /// The first node behind a layer that makes one token of others in a way that keeps something in their places, so that
-    /// a deeper layer should have been found: a product of two computed tensors, or the second of two linear layers on
-    /// tokens (MLP-Mixer). One linear layer alone may classify each cell; a class token that looks at the cells is the way
-    /// to the score.
+    /// The first node behind a layer that makes one cell of others and leaves something in their places, so that a deeper
+    /// layer should have been found: a product of two computed tensors that sums over cells, or the second of two linear
+    /// layers that do (MLP-Mixer). One linear layer alone may classify each cell; a class token that looks at the cells is
+    /// the way to the score.
     fn token_mixing_after(&self, layer: Tensor) -> Option<&'g Node> {
         let rank = |t: Option<Tensor>| t.and_then(|t| self.graph.shape(t)).map_or(0, <[Dim]>::len);
         let reached = reached(self.graph);
         let computed = |t: &Option<Tensor>| t.is_some_and(|t| reached.contains(&t));
         let nodes = after(self.graph, self.head, layer);
-        let goes_on = |n: &Node| n.outputs[0].is_none_or(|t| self.goes_on(t));
+        let mixes = |n: &Node| n.outputs[0].is_none_or(|t| self.leaves_places(t)) && self.sums_over_cells(n);
         let attention = nodes.iter().find(|n| match &*n.op {
-            "MatMul" => rank(n.outputs[0]) >= 3 && n.inputs.iter().all(computed) && goes_on(n),
+            "MatMul" => rank(n.outputs[0]) >= 3 && n.inputs.iter().all(computed) && mixes(n),
             "Softmax" => {
                 let unknown = n.outputs[0].is_none_or(|t| self.grids.axes(t).is_none());
                 rank(n.outputs[0]) >= 3 && n.outputs[0] != Some(self.head.raw) && unknown
@@ -165,19 +165,26 @@ impl<'g> Space<'g> {
             "Attention" | "MultiHeadAttention" => true,
             _ => false,
         });
-        let linear =
-            |n: &&&Node| &*n.op == "MatMul" && rank(n.outputs[0]) == 3 && !n.inputs.iter().all(computed) && goes_on(n);
+        let linear = |n: &&&Node| &*n.op == "MatMul" && rank(n.outputs[0]) == 3 && mixes(n);
         attention.or_else(|| nodes.iter().filter(linear).nth(1)).copied()
     }
 
-    /// Whether what a product makes has something of unknown place, or cells that are still read.
-    fn goes_on(&self, t: Tensor) -> bool {
+    /// Whether a product sums over cells, or over what may be cells.
+    fn sums_over_cells(&self, product: &Node) -> bool {
+        let axes = |i: usize| product.inputs.get(i).copied().flatten().and_then(|t| self.grids.axes(t));
+        let summed = match (axes(0), axes(1)) {
+            (Some(a), _) => a.last(),
+            (None, Some(b)) => b.len().checked_sub(2).map(|rows| &b[rows]),
+            (None, None) => None,
+        };
+        summed.is_none_or(|axis| axis.iter().any(|f| f.is_spatial() || f.is(Kind::Other)))
+    }
+
+    /// Whether a tensor has something of unknown place, or cells that are still read.
+    fn leaves_places(&self, t: Tensor) -> bool {
         let Some(axes) = self.grids.axes(t) else { return true };
-        let product =
-            self.graph.producer(t).filter(|n| n.inputs.iter().flatten().any(|t| self.grids.axes(*t).is_none()));
-        let unknown = axes.iter().flatten().any(|f| matches!(f, Factor::Plain { kind: Kind::Other, .. }));
-        let cells = axes.iter().flatten().any(Factor::is_spatial) && self.reach.is_live(&self.grids, t);
-        unknown || (cells && product.is_none())
+        let some = |fits: &dyn Fn(&Factor) -> bool| axes.iter().flatten().any(fits);
+        some(&|f| f.is(Kind::Other)) || (some(&Factor::is_spatial) && self.reach.is_live(&self.grids, t))
     }
 }
 
