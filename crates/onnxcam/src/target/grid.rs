@@ -189,7 +189,25 @@ impl Grids {
 
     /// How a tensor becomes feature maps: where each row and each column of one grid occurs once, and all else is channels.
     pub(super) fn view(&self, graph: &Graph, t: Tensor) -> Option<View> {
-        View::of(self.axes(t)?, graph.shape(t)?, self.batch)
+        View::of(self.axes(t)?, graph.shape(t)?, self.batch, false)
+    }
+
+    /// The same of the picture itself too, and of what is made of it without weights.
+    pub(super) fn view_of_any(&self, graph: &Graph, t: Tensor) -> Option<View> {
+        View::of(self.axes(t)?, graph.shape(t)?, self.batch, true)
+    }
+
+    /// Whether a tensor is another one moved: the same cells of the same channels, in another order or beside fewer tokens.
+    pub(super) fn is_moved(&self, graph: &Graph, from: Tensor, to: Tensor) -> bool {
+        let mut t = to;
+        while t != from {
+            let moves =
+                |n: &&Node| matches!(&*n.op, "Reshape" | "Transpose" | "Slice" | "Split") && n.carried.is_none();
+            let Some(before) = graph.producer(t).filter(moves).and_then(|n| n.inputs[0]) else { return false };
+            t = before;
+        }
+        let shape = |t: Tensor| self.view(graph, t).map(|view| view.shape().to_vec());
+        shape(from).is_some() && shape(from) == shape(to)
     }
 
     /// Whether these axes hold the whole grid and nothing else.

@@ -97,7 +97,8 @@ impl<'g> Space<'g> {
         if !self.graph.tensor(t).dtype.is_some_and(|d| d.is_float()) {
             return None;
         }
-        self.grids.view(self.graph, t).or_else(|| self.as_convolved(t).filter(|view| view.grid() != (1, 1)))
+        let known = self.grids.view_of_any(self.graph, t);
+        known.or_else(|| self.as_convolved(t).filter(|view| view.grid() != (1, 1)))
     }
 
     /// [N, K, h, w] as it is, where nothing is known that speaks against it.
@@ -272,6 +273,11 @@ pub fn are_all_cells(graph: &Graph, t: Tensor, axes: &[i64]) -> bool {
     Grids::of(graph).is_whole_grid(graph, t, axes)
 }
 
+/// Whether a tensor is feature maps moved: the same cells of the same channels, in another order or beside fewer tokens.
+pub fn is_moved(graph: &Graph, from: Tensor, to: Tensor) -> bool {
+    from == to || Grids::of(graph).is_moved(graph, from, to)
+}
+
 /// Whether any node on the way to the scores makes feature maps of more than one cell.
 fn has_feature_maps(graph: &Graph, head: &Head) -> bool {
     let needed = graph.needed_for(&[head.scores]);
@@ -297,7 +303,7 @@ pub fn find_layer(graph: &Graph, head: &Head, query: &str) -> Result<Layer, Laye
     if after(graph, head, t).is_empty() {
         return Err(LayerError::OffThePath { layer: name() });
     }
-    let view = space.grids.view(graph, t).or_else(|| space.as_convolved(t));
+    let view = space.grids.view_of_any(graph, t).or_else(|| space.as_convolved(t));
     let view = view.ok_or_else(|| LayerError::Shape { layer: name(), signature: graph.tensor(t).signature() })?;
     Ok(layer(graph, t, view))
 }

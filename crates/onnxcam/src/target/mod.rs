@@ -11,7 +11,7 @@ pub use head::{Activation, Head, HeadOptions, find_head};
 pub use last_linear::LastLinear;
 pub use layer::{
     Candidate, Layer, LayerError, are_all_cells, automatic_layer, candidates, cells_reach_the_score, find_layer,
-    first_curved, first_rounded,
+    first_curved, first_rounded, is_moved,
 };
 pub use view::View;
 

@@ -8,6 +8,7 @@ use super::grid::{Axis, Factor, Kind};
 /// factors, and these put in order. It only moves elements, so that ∂S/∂A goes the same way.
 #[derive(Clone, Debug, PartialEq)]
 pub struct View {
+    from: Shape,
     /// Axis of the tokens, the class and register tokens before the grid's, the grid's, those behind them.
     tokens: Option<(usize, [i64; 3])>,
     factors: Shape,
@@ -19,12 +20,12 @@ impl View {
     /// That of a tensor [N, K, h, w].
     pub fn identity(shape: &[Dim]) -> View {
         let order = (0..shape.len() as i64).collect();
-        View { tokens: None, factors: shape.to_vec(), order, shape: shape.to_vec() }
+        View { from: shape.to_vec(), tokens: None, factors: shape.to_vec(), order, shape: shape.to_vec() }
     }
 
     /// Of a tensor with these axes: `None` where not every row and every column of a grid of more than one cell occurs
-    /// once, or where something is neither these nor batch nor channel.
-    pub(super) fn of(axes: &[Axis], shape: &[Dim], batch: Dim) -> Option<View> {
+    /// once, or where something is neither these nor batch nor channel; colours count as channels with `pixels`.
+    pub(super) fn of(axes: &[Axis], shape: &[Dim], batch: Dim, pixels: bool) -> Option<View> {
         let mut tokens = None;
         let mut factors: Vec<Factor> = Vec::new();
         for (i, axis) in axes.iter().enumerate() {
@@ -40,8 +41,9 @@ impl View {
         let places = |fits: &dyn Fn(&Factor) -> bool| -> Vec<usize> {
             (0..factors.len()).filter(|i| fits(&factors[*i])).collect()
         };
-        let of_kind = |which: Kind| places(&|f| matches!(f, Factor::Plain { kind, .. } if *kind == which));
-        let (images, channels) = (of_kind(Kind::Batch), of_kind(Kind::Channel));
+        let of_kind = |which: Kind| places(&|f| f.is(which));
+        let images = of_kind(Kind::Batch);
+        let channels = places(&|f| f.is(Kind::Channel) || (pixels && f.is(Kind::Pixel)));
         let [rows, columns] = [0, 1].map(|which| {
             let mut found = places(&|f| matches!(f, Factor::Space { axis, .. } if *axis == which));
             found.sort_by_key(|i| match factors[*i] {
@@ -55,14 +57,12 @@ impl View {
         let product =
             |places: &[usize]| places.iter().try_fold(Dim::new(1), |product, i| product.mul(factors[*i].size()));
         let whole = order.len() == factors.len() && product(&images) == Some(batch) && height * width > 1;
-        if !whole || (channels.is_empty() && shape.len() != 4) {
+        if !whole || (channels.is_empty() && !pixels) {
             return None;
         }
         let maps = vec![batch, product(&channels)?, Dim::new(height), Dim::new(width)];
-        if tokens.is_none() && shape == maps && order.is_sorted() {
-            return Some(View::identity(shape));
-        }
         Some(View {
+            from: shape.to_vec(),
             tokens: tokens.filter(|(_, [before, _, after])| before + after > 0),
             factors: factors.iter().map(Factor::size).collect(),
             order: order.into_iter().map(|i| i as i64).collect(),
@@ -88,8 +88,7 @@ impl View {
 
     /// Whether the tensor is the feature maps as it is.
     pub fn is_identity(&self) -> bool {
-        let in_order = self.order.iter().copied().eq(0..self.order.len() as i64);
-        self.tokens.is_none() && in_order && self.factors == self.shape
+        self.tokens.is_none() && self.order.is_sorted() && self.from == self.shape
     }
 
     /// The feature maps of the layer, or the gradient with respect to them of that with respect to the layer.
