@@ -12,6 +12,7 @@ import make_pictures
 import make_pixels
 import make_preprocess
 import make_quantised
+import make_tokens
 import make_vendor
 
 if __name__ == "__main__":
@@ -22,6 +23,7 @@ if __name__ == "__main__":
     make_checkpoints.main()
     make_golden.main()
     make_family.main()
+    make_tokens.main()
     make_quantised.main()
     make_pixels.main()
     make_vendor.main()

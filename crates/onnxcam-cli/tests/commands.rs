@@ -55,9 +55,57 @@ output \"logits\", 5 classes, softmax (assumed)
     assert_eq!(program.alone(&["layers", "--model", &net]).out, expected);
 }
 
-/// Patches that attend to each other.
-fn tiny_transformer() -> Maker {
+/// Patches [N, 12, 4, 6], a class token before them.
+fn tiny_tokens() -> Maker {
     Maker::new(17)
+        .input("x", "f32[1,3,16,24]")
+        .weights("patch.weight", &[12, 3, 4, 4])
+        .node("Conv", &["x", "patch.weight"], &["patches"])
+        .with("kernel_shape", [4, 4])
+        .with("strides", [4, 4])
+        .integers("list", &[3], &[0, 12, 24])
+        .node("Reshape", &["patches", "list"], &["columns"])
+        .node("Transpose", &["columns"], &["tokens"])
+        .with("perm", [0, 2, 1])
+        .weights("class", &[1, 1, 12])
+        .node("Concat", &["class", "tokens"], &["all"])
+        .with("axis", 1)
+        .node("Relu", &["all"], &["rectified"])
+        .node("Transpose", &["rectified"], &["turned"])
+        .with("perm", [0, 2, 1])
+        .node("MatMul", &["rectified", "turned"], &["likeness"])
+        .node("Softmax", &["likeness"], &["attention"])
+        .with("axis", 2)
+        .node("MatMul", &["attention", "rectified"], &["mixed"])
+        .integers("first", &[], &[0])
+        .node("Gather", &["mixed", "first"], &["chosen"])
+        .with("axis", 1)
+        .weights("fc.weight", &[12, 5])
+        .node("MatMul", &["chosen", "fc.weight"], &["logits"])
+        .output("logits", "f32[1,5]")
+}
+
+#[test]
+fn layers_of_tokens() {
+    let program = Program::new();
+    let net = program.model("vit.onnx", tiny_tokens());
+    let listed = program.alone(&["layers", &net, "--json"]).json();
+    let layers = listed["layers"].as_array().unwrap();
+    let taken = layers.iter().find(|l| l["automatic"] == true).unwrap();
+    assert_eq!(text(&taken["tensor"]), "rectified");
+    assert_eq!(taken["maps"], serde_json::json!([1, 12, 4, 6]));
+    assert_eq!(taken["other_tokens"], serde_json::json!([1, 0]));
+    assert!(layers.iter().all(|l| text(&l["tensor"]) != "mixed"), "{listed}");
+    let answer = program.alone(&["layers", &net]);
+    assert_eq!(answer.status, 0);
+    assert!(answer.out.contains("rectified          Relu       [1,25,12]: 4×6 behind 1 token"), "{}", answer.out);
+}
+
+/// Cells that two linear layers mix, and nothing that keeps them in their places.
+#[test]
+fn a_mixer_has_candidates_and_a_reason_why_none_is_automatic() {
+    let program = Program::new();
+    let net = Maker::new(17)
         .input("x", "f32[N,3,16,16]")
         .weights("patch.weight", &[12, 3, 4, 4])
         .node("Conv", &["x", "patch.weight"], &["patches"])
@@ -65,33 +113,26 @@ fn tiny_transformer() -> Maker {
         .with("strides", [4, 4])
         .integers("list", &[3], &[0, 12, 16])
         .node("Reshape", &["patches", "list"], &["columns"])
-        .node("Transpose", &["columns"], &["tokens"])
-        .with("perm", [0, 2, 1])
-        .node("MatMul", &["tokens", "columns"], &["likeness"])
-        .node("Softmax", &["likeness"], &["attention"])
-        .with("axis", 2)
-        .node("MatMul", &["attention", "tokens"], &["mixed"])
+        .weights("w1", &[16, 20])
+        .node("MatMul", &["columns", "w1"], &["hidden"])
+        .weights("w2", &[20, 16])
+        .node("MatMul", &["hidden", "w2"], &["mixed"])
         .node("ReduceMean", &["mixed"], &["mean"])
-        .with("axes", [1])
+        .with("axes", [2])
         .with("keepdims", 0)
         .weights("fc.weight", &[12, 5])
         .node("MatMul", &["mean", "fc.weight"], &["logits"])
-        .output("logits", "f32[N,5]")
-}
-
-#[test]
-fn a_transformer_has_candidates_and_a_reason_why_none_is_automatic() {
-    let program = Program::new();
-    let net = program.model("vit.onnx", tiny_transformer());
+        .output("logits", "f32[N,5]");
+    let net = program.model("mixer.onnx", net);
     let listed = program.alone(&["layers", &net, "--json"]).json();
     let layers = listed["layers"].as_array().unwrap();
-    assert_eq!(layers.iter().map(|l| text(&l["tensor"])).collect::<Vec<_>>(), ["patches"]);
-    assert_eq!(layers[0]["automatic"], false);
-    assert!(text(&listed["refusal"]).contains("mixed with each other"), "{listed}");
+    assert_eq!(text(&layers[0]["tensor"]), "patches");
+    assert!(layers.iter().all(|l| l["automatic"] == false), "{listed}");
+    assert!(text(&listed["refusal"]).contains("mixed with itself behind it"), "{listed}");
     let answer = program.alone(&["layers", &net]);
     assert_eq!(answer.status, 0);
     assert!(answer.out.contains("  patches "), "{}", answer.out);
-    assert!(answer.out.contains("transformers and their like are not supported yet"), "{}", answer.out);
+    assert!(answer.out.contains("none is taken unless --layer names it"), "{}", answer.out);
 }
 
 #[test]

@@ -10,8 +10,8 @@ use super::pooled_head::pooled_linear_head;
 use crate::method::{At, Caveat, Method, Pixels};
 use crate::picture::Layout;
 use crate::target::{
-    Head, HeadError, HeadOptions, LastLinear, Layer, LayerError, automatic_layer, channel_axis, find_head, find_layer,
-    first_curved, first_rounded, picture_in_floats,
+    Head, HeadError, HeadOptions, LastLinear, Layer, LayerError, View, automatic_layer, cells_reach_the_score,
+    channel_axis, find_head, find_layer, first_curved, first_rounded, picture_in_floats,
 };
 
 /// What to explain.
@@ -126,7 +126,9 @@ pub struct Plan {
     pub head: Head,
     /// The target layer; the picture itself where no method takes feature maps.
     pub layer: Layer,
-    /// g = ∂S/∂A, [N, K, h, w], where a method needs it.
+    /// Its feature maps A, [N, K, h, w]: the layer's tensor, or as its view moves that.
+    pub features: Tensor,
+    /// The gradient of the score with respect to the layer's tensor, of its shape, where a method needs it.
     pub gradient: Option<Tensor>,
     /// The methods, in the order that they were asked for.
     pub methods: Vec<&'static dyn Method>,
@@ -154,7 +156,7 @@ impl Plan {
             let name = printable(name);
             notes.push(format!("--layer \"{name}\" plays no part: no method asked for takes feature maps"));
         }
-        note_layer(&graph, &layer, &mut notes);
+        note_layer(&graph, &head, &layer, &mut notes);
         let batch = graph.shape(head.scores).and_then(|s| s.first().copied()).unwrap_or(Dim::BATCH);
         let target = graph.add_input(TARGET, DataType::I64, vec![batch]);
         let class = emit_class(&mut graph, &head, target)?;
@@ -166,19 +168,22 @@ impl Plan {
             None => None,
         };
         let explained = Choice { class, rival: rival.map(|(_, t)| t) };
-        let features = layer.tensor;
         let gradients = Gradients::new(&mut graph, methods, &head, explained, &layer, input, options.layout)?;
-        let head_row =
-            match methods.iter().find(|m| m.needs().pooled_head) {
-                Some(method) => {
-                    let linear = pooled_linear_head(&graph, &head, features).map_err(|reason| {
-                        PlanError::NoPooledHead { method: method.title(), layer: printable(&layer.name), reason }
-                    })?;
-                    Some(emit_row(&mut graph, &head, &linear, explained)?)
-                }
-                None => None,
-            };
-        let curved = first_curved(&graph, &head, features).map(|node| graph.describe(node));
+        let features = as_maps(&mut graph, &layer, layer.tensor)?;
+        let gradient = match gradients.layer {
+            Some(gradient) => Some(as_maps(&mut graph, &layer, gradient)?),
+            None => None,
+        };
+        let head_row = match methods.iter().find(|m| m.needs().pooled_head) {
+            Some(method) => {
+                let linear = pooled_linear_head(&graph, &head, layer.tensor).map_err(|reason| {
+                    PlanError::NoPooledHead { method: method.title(), layer: printable(&layer.name), reason }
+                })?;
+                Some(emit_row(&mut graph, &head, &linear, explained)?)
+            }
+            None => None,
+        };
+        let curved = first_curved(&graph, &head, layer.tensor).map(|node| graph.describe(node));
         let maps: Vec<(At, Vec<String>)> = methods
             .iter()
             .map(|method| {
@@ -186,14 +191,14 @@ impl Plan {
                 let pixels = needs.pixels.and_then(|rule| gradients.pixels(rule));
                 let at = At {
                     features: needs.features.then_some(features),
-                    gradient: gradients.layer.filter(|_| needs.gradient),
+                    gradient: gradient.filter(|_| needs.gradient),
                     head_row: head_row.filter(|_| needs.pooled_head),
                     pixels,
                 };
                 let curved = curved.iter().filter(|_| method.is_first_order());
                 let mut notes: Vec<String> =
                     curved.map(|c| format!("alpha: first-order, as {c} lies between layer and score")).collect();
-                let from = pixels.map(|p| p.input).or(at.gradient.map(|_| features));
+                let from = pixels.map(|p| p.input).or(at.gradient.map(|_| layer.tensor));
                 notes.extend(from.and_then(|from| note_rounding(&graph, &head, from)));
                 if let Some((rule, from)) = needs.pixels.filter(|rule| *rule != ActivationRule::Exact).zip(from) {
                     notes.push(UNFAITHFUL.to_owned());
@@ -236,6 +241,7 @@ impl Plan {
             rival,
             head,
             layer,
+            features,
             gradient: gradients.layer,
             methods: methods.to_vec(),
             maps,
@@ -274,11 +280,27 @@ fn is_large(size: Dim) -> bool {
     size.known().is_some_and(|size| size > 4)
 }
 
-fn note_layer(graph: &Graph, layer: &Layer, notes: &mut Vec<String>) {
-    let shape = graph.shape(layer.tensor).unwrap_or_default();
-    if shape.iter().skip(2).all(|d| d.known() == Some(1)) {
-        notes.push(format!("layer \"{}\" has one cell only: its map is the same everywhere", printable(&layer.name)));
+fn note_layer(graph: &Graph, head: &Head, layer: &Layer, notes: &mut Vec<String>) {
+    let (name, (rows, columns)) = (printable(&layer.name), layer.view.grid());
+    if (rows, columns) == (1, 1) {
+        notes.push(format!("layer \"{name}\" has one cell only: its map is the same everywhere"));
     }
+    if !cells_reach_the_score(graph, head, layer) {
+        notes.push(format!(
+            "the score is made of the class token alone behind layer \"{name}\": its patches do not reach it, and the map is zero"
+        ));
+    }
+}
+
+/// The feature maps of the layer's tensor, or the gradient with respect to them of that with respect to the tensor.
+fn as_maps(graph: &mut Graph, layer: &Layer, t: Tensor) -> Result<Tensor, EmitError> {
+    if layer.view.is_identity() {
+        return Ok(t);
+    }
+    let e = Emit::new(graph);
+    let maps = layer.view.emit(&e, t);
+    e.finish()?;
+    Ok(maps)
 }
 
 /// The class of each picture, [N]: the target, or where that is negative the highest score's.
@@ -415,7 +437,8 @@ fn emit_gradients(
 
 /// The picture as a target layer: where methods in its space are made.
 fn the_picture(graph: &Graph, input: Tensor) -> Layer {
-    Layer { tensor: input, name: graph.tensor(input).name.to_string(), module: String::new() }
+    let view = View::identity(graph.shape(input).unwrap_or_default());
+    Layer { tensor: input, name: graph.tensor(input).name.to_string(), module: String::new(), view }
 }
 
 /// Gradients that pass a rounding.

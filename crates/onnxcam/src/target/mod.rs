@@ -1,16 +1,23 @@
 //! What is explained, and where: the class score and the target layer.
 
+mod grid;
 mod head;
 mod last_linear;
 mod layer;
 mod picture;
+mod reach;
 mod score;
+mod view;
 
 pub use head::{Activation, Head, HeadOptions, find_head};
 pub use last_linear::LastLinear;
-pub use layer::{Candidate, Layer, LayerError, automatic_layer, candidates, find_layer, first_curved, first_rounded};
+pub use layer::{
+    Candidate, Layer, LayerError, are_all_cells, automatic_layer, candidates, cells_reach_the_score, find_layer,
+    first_curved, first_rounded, is_moved,
+};
 pub use picture::{channel_axis, layout_in, picture_in_floats};
 pub use score::{AxisPart, Part, PartError, Score};
+pub use view::View;
 
 /// Why no class score can be found.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]

@@ -100,7 +100,7 @@ impl Definition {
         let x = x.select(Axis(0), &vec![0; batch]).mapv(f64::from);
         let target = ArrayD::from_elem(vec![batch], class as f64);
         let maps = plan.maps.iter().flat_map(|m| m.weights.into_iter().chain([m.map]));
-        let wanted: Vec<_> = [plan.head.scores, plan.class, plan.layer.tensor].into_iter().chain(maps).collect();
+        let wanted: Vec<_> = [plan.head.scores, plan.class, plan.features].into_iter().chain(maps).collect();
         let values = evaluate(&plan.graph, batch, &[(plan.input, x), (plan.target, target)], &wanted);
         let values = values.unwrap_or_else(|e| panic!("{e}")).into_iter();
         let mut values = values.map(|v| v.index_axis(Axis(0), 0).to_owned());
