@@ -1,4 +1,4 @@
-"""CAM, Grad-CAM and Grad-CAM++ as the paper has them, with autograd in float64.
+"""CAM, Grad-CAM, Grad-CAM++ and their family as the papers have them, with autograd in float64.
 
 S is the class score (a logit), A [N, K, h, w] the feature maps, g = dS/dA.
 """
@@ -22,12 +22,56 @@ def grad_cam_pp_weights(a, g):
     return (positive / (2 + positive * total)).sum((2, 3))
 
 
+def grad_cam_pp_no_relu_weights(a, g):
+    """Eq. 13: w_k = sum_ij alpha g, alpha = g^2 / (2 g^2 + (sum A) g^3), 0 where the denominator is 0. [N, K]"""
+    denominator = 2 * g**2 + a.sum((2, 3), keepdim=True) * g**3
+    alpha = torch.where(denominator != 0, g**2 / denominator, 0)
+    return (alpha * g).sum((2, 3))
+
+
+def grad_cam_plus_weights(a, g):
+    """Lerma and Lucas 2022: w_k = mean_ij relu(g). [N, K]"""
+    return g.clamp(min=0).mean((2, 3))
+
+
+def hirescam_weights(a, g):
+    """Draelos and Carin 2020: the gradient itself, cell by cell; no relu follows. [N, K, h, w]"""
+    return g
+
+
+def layercam_weights(a, g):
+    """Jiang et al. 2021: w_kij = relu(g_kij). [N, K, h, w]"""
+    return g.clamp(min=0)
+
+
+def xgrad_cam_weights(a, g):
+    """Fu et al. 2020: w_k = sum_ij A_kij / (sum_ab A_kab) g_kij; 0 where sum A is 0. [N, K]"""
+    total = a.sum((2, 3), keepdim=True)
+    return (torch.where(total != 0, a / total, 0) * g).sum((2, 3))
+
+
+def grad_cam_elementwise_weights(a, g):
+    """Pillai and Pirsiavash 2021: the map is sum_k relu(g A), so that the weights are g where g A > 0. [N, K, h, w]"""
+    return torch.where(g * a > 0, g, 0)
+
+
+# Methods of feature maps and one gradient, besides the paper's: weights [N, K] or [N, K, h, w] by (a, g).
+FAMILY = {
+    "grad_cam_pp_no_relu": grad_cam_pp_no_relu_weights,
+    "grad_cam_plus": grad_cam_plus_weights,
+    "hirescam": hirescam_weights,
+    "layercam": layercam_weights,
+    "xgrad_cam": xgrad_cam_weights,
+    "grad_cam_elementwise": grad_cam_elementwise_weights,
+}
+
+
 def weighted_sum(weights, a):
     """The map before any relu, and the scale that errors are measured against.
 
-    weights [N, K] -> sum_k w_k A_k [N, h, w], max_ij sum_k |w_k A_k| [N]
+    weights [N, K] or [N, K, h, w] -> sum_k w_k A_k [N, h, w], max_ij sum_k |w_k A_k| [N]
     """
-    terms = weights[:, :, None, None] * a
+    terms = (weights if weights.ndim == 4 else weights[:, :, None, None]) * a
     return terms.sum(1), terms.abs().sum(1).amax((1, 2))
 
 

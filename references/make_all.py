@@ -4,6 +4,7 @@
 """
 
 import make_checkpoints
+import make_family
 import make_golden
 import make_lite
 import make_operator_gradients
@@ -11,6 +12,7 @@ import make_pictures
 import make_pixels
 import make_preprocess
 import make_quantised
+import make_runs
 import make_vendor
 
 if __name__ == "__main__":
@@ -20,6 +22,8 @@ if __name__ == "__main__":
     make_pictures.main()
     make_checkpoints.main()
     make_golden.main()
+    make_family.main()
     make_quantised.main()
+    make_runs.main()
     make_pixels.main()
     make_vendor.main()

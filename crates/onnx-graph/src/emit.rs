@@ -232,6 +232,11 @@ impl<'g> Emit<'g> {
         self.node("Relu", &[a], Attributes::none())
     }
 
+    /// |a|.
+    pub fn abs(&self, a: Tensor) -> Tensor {
+        self.node("Abs", &[a], Attributes::none())
+    }
+
     /// 1 / a.
     pub fn reciprocal(&self, a: Tensor) -> Tensor {
         self.node("Reciprocal", &[a], Attributes::none())

@@ -23,5 +23,7 @@ mod names;
 mod orientations;
 #[path = "explain/pictures.rs"]
 mod pictures;
+#[path = "explain/pixel_space.rs"]
+mod pixel_space;
 #[path = "explain/replacing.rs"]
 mod replacing;

@@ -174,7 +174,7 @@ fn completions_know_the_values_of_options() {
         "efficientnet-lite0 efficientnet-lite1 efficientnet-lite2",
         "auto rten ort",
         "turbo jet viridis",
-        "overlay heatmap map panel",
+        "overlay heatmap map explanation explanation-input panel",
         "torchvision tf caffe efficientnet-lite unit",
         "box bilinear bicubic lanczos",
         "rgb bgr grey",

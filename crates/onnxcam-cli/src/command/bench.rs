@@ -66,7 +66,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let model = Model::open(&path)?;
     let engine = arguments.engine.choose(&arguments.cache)?.engine;
     let options = BenchOptions {
-        plan: arguments.model.plan(arguments.layer.as_deref()),
+        plan: arguments.model.plan(arguments.layer.as_deref())?,
         threads: arguments.engine.threads(),
         rounds: arguments.rounds.get(),
         classes: arguments.classes.map(|count| count as usize),

@@ -40,7 +40,7 @@ Examples:
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let path = arguments.model.path(arguments.file.as_ref(), &arguments.cache)?;
-    let layers = Layers::of(Model::open(&path)?.file(), &arguments.model.plan(None))?;
+    let layers = Layers::of(Model::open(&path)?.file(), &arguments.model.plan(None)?)?;
     layers.notes.iter().for_each(note);
     match arguments.json {
         true => out::line(to_json(&path, &layers))?,

@@ -6,7 +6,7 @@ use ndarray::{Array1, Array2, ArrayD, ArrayViewD, Axis, Ix2, Ix3, concatenate};
 use onnx_graph::{EmitError, Graph, ModelError, SpellError, Tensor, cut, printable};
 
 use super::piece::Piece;
-use super::plan::Plan;
+use super::plan::{Plan, Rival};
 use super::split::Split;
 use crate::engine::{Engine, EngineError, Value};
 
@@ -46,6 +46,8 @@ pub struct Explained {
     pub scores: Vec<f32>,
     /// The class explained.
     pub class: usize,
+    /// The class it was contrasted with.
+    pub rival: Option<usize>,
     /// One raw map [h, w] a method, in the plan's order.
     pub maps: Vec<Array2<f32>>,
     /// What each method in the space of the picture says of every sample, of the picture's shape without the batch.
@@ -292,6 +294,7 @@ impl Feed {
 /// What a run answers, in the order that it is asked for.
 #[derive(Clone, Debug)]
 struct Answers {
+    rival: Option<Rival>,
     classes: usize,
     maps: usize,
     /// Which of them also answer an attribution.
@@ -312,7 +315,10 @@ impl Answers {
         wanted.extend(plan.maps.iter().filter_map(|m| m.attribution));
         let weights: Vec<bool> = plan.maps.iter().map(|m| weights && m.weights.is_some()).collect();
         wanted.extend(plan.maps.iter().zip(&weights).filter_map(|(m, wanted)| m.weights.filter(|_| *wanted)));
+        let rival = plan.rival.map(|(rival, _)| rival);
+        wanted.extend(plan.rival.filter(|(rival, _)| *rival == Rival::RunnerUp).map(|(_, t)| t));
         let answers = Answers {
+            rival,
             classes: plan.head.classes,
             maps: plan.maps.len(),
             attributions,
@@ -335,25 +341,31 @@ impl Answers {
         let scores = read_floats(&mut answers, "scores")?;
         let shape = scores.shape().to_vec();
         let scores = scores.into_dimensionality::<Ix2>().map_err(|_| RunError::Answer { what: "scores", shape })?;
-        let class = answers.next();
-        let shape = class.as_ref().map(|v| v.shape().to_vec()).unwrap_or_default();
-        let class = class.and_then(Value::into_i64).filter(|c| c.len() == batch);
-        let class = class.ok_or(RunError::Answer { what: "classes", shape })?;
+        let class = read_classes(&mut answers, batch)?;
         let mut floats = |what| read_floats(&mut answers, what);
         let mut several = |what, count: usize| (0..count).map(|_| floats(what)).collect::<Result<Vec<_>, _>>();
         let maps = several("a map", self.maps)?;
         let caveats = several("a caveat", self.notes.iter().filter(|(_, caveat)| caveat.is_some()).count())?;
         let attributions = several("an attribution", self.attributions.iter().filter(|has| **has).count())?;
         let weights = several("weights", self.weights.iter().filter(|has| **has).count())?;
+        let runner_up = match self.rival {
+            Some(Rival::RunnerUp) => Some(read_classes(&mut answers, batch)?),
+            _ => None,
+        };
         (0..count)
             .map(|i| {
+                let rival = match self.rival {
+                    Some(Rival::Class(rival)) => Some(rival),
+                    _ => runner_up.as_ref().map(|classes| classes[i]),
+                };
                 Ok(Explained {
                     scores: scores.row(i).to_vec(),
-                    class: class.iter().nth(i).and_then(|c| usize::try_from(*c).ok()).unwrap_or(0),
+                    class: class[i],
+                    rival,
                     maps: maps.iter().map(|m| plane(m, i)).collect::<Result<_, _>>()?,
                     attributions: dealt(&self.attributions, &attributions, i, |a| a.to_owned()),
                     weights: self.weights_of(&weights, i),
-                    notes: self.notes_of(&caveats, i),
+                    notes: self.notes_of(&caveats, i, rival == Some(class[i])),
                 })
             })
             .collect()
@@ -365,12 +377,13 @@ impl Answers {
         weights.into_iter().map(Option::unwrap_or_default).collect()
     }
 
-    /// The notes of each map of picture `i`.
-    fn notes_of(&self, caveats: &[ArrayD<f32>], i: usize) -> Vec<Vec<String>> {
+    /// The notes of each map of picture `i`, whose class may be its own rival.
+    fn notes_of(&self, caveats: &[ArrayD<f32>], i: usize, itself: bool) -> Vec<Vec<String>> {
         let mut caveats = caveats.iter();
         let notes = self.notes.iter().map(|(always, caveat)| {
             let applies = caveat.filter(|_| caveats.next().and_then(|c| c.iter().nth(i)).is_some_and(|v| *v < 0.0));
-            always.iter().cloned().chain(applies.map(str::to_owned)).collect()
+            let itself = itself.then_some("the class is contrasted with itself, and there is no difference");
+            always.iter().cloned().chain(applies.into_iter().chain(itself).map(str::to_owned)).collect()
         });
         notes.collect()
     }
@@ -381,6 +394,15 @@ fn dealt<T>(has: &[bool], answers: &[ArrayD<f32>], i: usize, read: impl Fn(Array
     let mut answers = answers.iter();
     let mut next = || answers.next().map(|a| read(a.index_axis(Axis(0), i)));
     has.iter().map(|has| if *has { next() } else { None }).collect()
+}
+
+/// A class a picture.
+fn read_classes(answers: &mut impl Iterator<Item = Value>, batch: usize) -> Result<Vec<usize>, RunError> {
+    let value = answers.next();
+    let shape = value.as_ref().map(|v| v.shape().to_vec()).unwrap_or_default();
+    let classes = value.and_then(Value::into_i64).filter(|c| c.len() == batch);
+    let classes = classes.ok_or(RunError::Answer { what: "classes", shape })?;
+    Ok(classes.iter().map(|class| usize::try_from(*class).unwrap_or(0)).collect())
 }
 
 fn read_floats(answers: &mut impl Iterator<Item = Value>, what: &'static str) -> Result<ArrayD<f32>, RunError> {

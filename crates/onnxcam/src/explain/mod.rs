@@ -18,6 +18,6 @@ pub use explainer::{Explained, Explainer, Handed, RunError, SplitExplainer};
 pub use layers::Layers;
 pub use legal::legal;
 pub use onnx_graph::TARGET;
-pub use passes::{Passes, Progress, Reading, RunSettings, Runner, Watch};
-pub use plan::{Plan, PlanError, PlanOptions, PlannedRuns};
+pub use passes::{Asked, Passes, Progress, Reading, RunSettings, Runner, Watch};
+pub use plan::{Plan, PlanError, PlanOptions, PlannedRuns, Rival};
 pub use split::Split;

@@ -23,10 +23,21 @@ pub struct PlanOptions {
     pub head: HeadOptions,
     /// The target layer by tensor, node or module name; the automatic one otherwise.
     pub layer: Option<String>,
+    /// Explain the difference to another class's score: S = S_class − S_rival.
+    pub rival: Option<Rival>,
     /// Leave the last relu of each method out.
     pub signed: bool,
     /// Where the picture's channels stand, where that is known; else as the graph shows or the shape suggests.
     pub layout: Option<Layout>,
+}
+
+/// The class that a contrast is with: why this class, rather than that?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rival {
+    /// The one with the highest score beside the class explained.
+    RunnerUp,
+    /// This one, counted from 0.
+    Class(usize),
 }
 
 /// Why a model cannot be explained.
@@ -45,6 +56,8 @@ pub enum PlanError {
     Emit(#[from] EmitError),
     #[error("{method} is not defined for layer \"{layer}\": {reason}\nhint: grad-cam and grad-cam++ need no such head")]
     NoPooledHead { method: &'static str, layer: String, reason: String },
+    #[error("there is no rival {rival}: the network has {classes} classes, counted from 0")]
+    NoRival { rival: String, classes: usize },
     #[error(
         "{method} is made at the picture, and the input is {input}\nhint: it takes pictures, [N, channels, height, width] or [N, height, width, channels], in floats or cast to them first"
     )]
@@ -82,7 +95,7 @@ pub struct PlannedMap {
 }
 
 /// A method of many runs, and what of the graph it runs.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct PlannedRuns {
     /// The method.
     pub method: &'static dyn Method,
@@ -90,6 +103,8 @@ pub struct PlannedRuns {
     pub(super) gradient: Option<Tensor>,
     /// Which axis of the picture is its channels, where it is one.
     pub(super) channels: Option<usize>,
+    /// What has to be said of every map of this network and layer.
+    pub(super) notes: Vec<String>,
 }
 
 /// An explained graph, not yet tied to an engine or a batch size.
@@ -103,6 +118,8 @@ pub struct Plan {
     pub target: Tensor,
     /// The class explained, \[N\], int64.
     pub class: Tensor,
+    /// The class it is contrasted with, \[N\], int64.
+    pub rival: Option<(Rival, Tensor)>,
     /// The head.
     pub head: Head,
     /// The target layer; the picture itself where no method takes feature maps.
@@ -129,19 +146,28 @@ impl Plan {
             Some(name) => find_layer(&graph, &head, name)?,
             None => automatic_layer(&graph, &head)?,
         };
+        if let Some(name) = options.layer.as_ref().filter(|_| layer.tensor == input) {
+            let name = printable(name);
+            notes.push(format!("--layer \"{name}\" plays no part: no method asked for takes feature maps"));
+        }
         note_layer(&graph, &layer, &mut notes);
         let batch = graph.shape(head.scores).and_then(|s| s.first().copied()).unwrap_or(Dim::BATCH);
         let target = graph.add_input(TARGET, DataType::I64, vec![batch]);
         let class = emit_class(&mut graph, &head, target)?;
+        let rival = match options.rival {
+            Some(rival) => Some((rival, emit_rival(&mut graph, &head, class, rival)?)),
+            None => None,
+        };
+        let explained = Choice { class, rival: rival.map(|(_, t)| t) };
         let features = layer.tensor;
-        let gradients = Gradients::new(&mut graph, methods, &head, class, &layer, input, options.layout)?;
+        let gradients = Gradients::new(&mut graph, methods, &head, explained, &layer, input, options.layout)?;
         let head_row =
             match methods.iter().find(|m| m.needs().pooled_head) {
                 Some(method) => {
                     let linear = pooled_linear_head(&graph, &head, features).map_err(|reason| {
                         PlanError::NoPooledHead { method: method.title(), layer: printable(&layer.name), reason }
                     })?;
-                    Some(emit_row(&mut graph, &head, &linear, class)?)
+                    Some(emit_row(&mut graph, &head, &linear, explained)?)
                 }
                 None => None,
             };
@@ -162,20 +188,23 @@ impl Plan {
                     curved.map(|c| format!("alpha: first-order, as {c} lies between layer and score")).collect();
                 let from = pixels.map(|p| p.input).or(at.gradient.map(|_| features));
                 notes.extend(from.and_then(|from| note_rounding(&graph, &head, from)));
-                notes.extend(needs.pixels.zip(from).and_then(|(rule, from)| note_rule(&graph, &head, from, rule)));
+                if let Some((rule, from)) = needs.pixels.filter(|rule| *rule != ActivationRule::Exact).zip(from) {
+                    notes.push(UNFAITHFUL.to_owned());
+                    notes.extend(note_rule(&graph, &head, from, rule));
+                }
                 (at, notes)
             })
             .collect();
         let channels = channel_axis(&graph, input, options.layout);
         let mut runs = Vec::new();
-        for (method, (at, _)) in methods.iter().zip(&maps) {
+        for (method, (at, notes)) in methods.iter().zip(&maps) {
             let Some(procedure) = method.runs() else { continue };
             if procedure.takes_pictures() && channels.is_none() {
                 let input = graph.tensor(input).signature();
                 return Err(PlanError::NoPixels { method: method.title(), input });
             }
             let gradient = at.gradient.or(at.pixels.map(|pixels| pixels.gradient));
-            runs.push(PlannedRuns { method: *method, gradient, channels });
+            runs.push(PlannedRuns { method: *method, gradient, channels, notes: notes.clone() });
         }
         let e = Emit::new(&mut graph);
         let nodes = methods.iter().zip(maps).filter(|(method, _)| method.runs().is_none());
@@ -192,7 +221,8 @@ impl Plan {
         });
         let maps = maps.collect();
         e.finish()?;
-        Ok(Plan { graph, input, target, class, head, layer, methods: methods.to_vec(), maps, runs, notes })
+        let methods = methods.to_vec();
+        Ok(Plan { graph, input, target, class, rival, head, layer, methods, maps, runs, notes })
     }
 
     /// The batch size that the file fixes, if it does.
@@ -242,6 +272,47 @@ fn emit_class(graph: &mut Graph, head: &Head, target: Tensor) -> Result<Tensor, 
     Ok(class)
 }
 
+/// The class with the highest score beside each picture's class, or the one named: [N].
+fn emit_rival(graph: &mut Graph, head: &Head, class: Tensor, rival: Rival) -> Result<Tensor, PlanError> {
+    let missing = |rival: String| PlanError::NoRival { rival, classes: head.classes };
+    let e = Emit::new(graph);
+    let found = match rival {
+        Rival::Class(number) if number >= head.classes => return Err(missing(format!("class {number}"))),
+        Rival::RunnerUp if head.classes < 2 => return Err(missing("to the only score".to_owned())),
+        Rival::Class(number) => e.expand(e.constant(Constant::i64s(&[1], &[number as i64])), e.shape(class)),
+        Rival::RunnerUp => {
+            let least = e.number_like(head.scores, f32::NEG_INFINITY);
+            let others = e.node("Where", &[is_class(&e, head, class), least, head.scores], Attributes::none());
+            e.node("ArgMax", &[others], Attributes::none().with("axis", 1i64).with("keepdims", false))
+        }
+    };
+    e.finish()?;
+    Ok(found)
+}
+
+/// Whether a score is that of the picture's class: [N] -> [N, classes].
+fn is_class(e: &Emit, head: &Head, class: Tensor) -> Tensor {
+    let classes: Vec<i64> = (0..head.classes as i64).collect();
+    let classes = e.constant(Constant::i64s(&[1, classes.len()], &classes));
+    let batch = e.shape(class).first().copied().unwrap_or(Dim::BATCH);
+    e.compare("Equal", e.reshape(class, vec![batch, Dim::new(1)]), classes)
+}
+
+/// The score explained, S: a class's, or its difference to a rival's.
+#[derive(Clone, Copy)]
+struct Choice {
+    class: Tensor,
+    rival: Option<Tensor>,
+}
+
+impl Choice {
+    /// What `of` makes of the class, less what it makes of its rival.
+    fn each(self, e: &Emit, of: impl Fn(Tensor) -> Tensor) -> Tensor {
+        let own = of(self.class);
+        self.rival.map_or(own, |rival| e.sub(own, of(rival)))
+    }
+}
+
 /// What the methods need of gradients, each swept once.
 struct Gradients {
     /// At the target layer.
@@ -255,7 +326,7 @@ impl Gradients {
         graph: &mut Graph,
         methods: &[&'static dyn Method],
         head: &Head,
-        class: Tensor,
+        explained: Choice,
         layer: &Layer,
         input: Tensor,
         layout: Option<Layout>,
@@ -277,7 +348,7 @@ impl Gradients {
             if ends.is_empty() {
                 continue;
             }
-            let mut found = emit_gradients(graph, head, class, &ends, rule)?.into_iter();
+            let mut found = emit_gradients(graph, head, explained, &ends, rule)?.into_iter();
             if at_layer {
                 let off = || LayerError::OffThePath { layer: printable(&layer.name) };
                 gradients.layer = Some(found.next().flatten().ok_or_else(off)?);
@@ -303,7 +374,7 @@ impl Gradients {
 fn emit_gradients(
     graph: &mut Graph,
     head: &Head,
-    class: Tensor,
+    explained: Choice,
     ends: &[Tensor],
     rule: ActivationRule,
 ) -> Result<Vec<Option<Tensor>>, PlanError> {
@@ -311,15 +382,12 @@ fn emit_gradients(
     let e = Emit::new(graph);
     let seed = match &linear {
         Some(linear) => {
-            let rows = linear.rows(&e, head, class);
+            let rows = explained.each(&e, |class| linear.rows(&e, head, class));
             (linear.input, e.reshape(rows, e.shape(linear.input)))
         }
         None => {
-            let classes: Vec<i64> = (0..head.classes as i64).collect();
-            let classes = e.constant(Constant::i64s(&[1, classes.len()], &classes));
-            let batch = e.shape(class).first().copied().unwrap_or(Dim::BATCH);
-            let chosen = e.compare("Equal", e.reshape(class, vec![batch, Dim::new(1)]), classes);
-            (head.scores, e.cast(chosen, e.float_type(head.scores))) // One-hot, [N, classes]
+            let one_hot = |class| e.cast(is_class(&e, head, class), e.float_type(head.scores)); // [N, classes]
+            (head.scores, explained.each(&e, one_hot))
         }
     };
     e.finish()?;
@@ -337,11 +405,12 @@ fn note_rounding(graph: &Graph, head: &Head, from: Tensor) -> Option<String> {
     Some(format!("straight-through: gradients pass {} as if it did not round", graph.describe(node)))
 }
 
+/// What has to be said wherever a rule other than the derivative is shown.
+const UNFAITHFUL: &str = "what it shows hardly changes when the network's weights are made random (Adebayo et al. 2018): \
+    edges the network can see, not what decided";
+
 /// Activations that a rule was not published for.
 fn note_rule(graph: &Graph, head: &Head, from: Tensor, rule: ActivationRule) -> Option<String> {
-    if rule == ActivationRule::Exact {
-        return None;
-    }
     let other: Vec<_> =
         activations_between(graph, &[head.scores], &[from]).into_iter().filter(|a| !a.is_rectifier).collect();
     let first = graph.describe(graph.producer(other.first()?.output)?);
@@ -352,9 +421,9 @@ fn note_rule(graph: &Graph, head: &Head, from: Tensor, rule: ActivationRule) -> 
     ))
 }
 
-fn emit_row(graph: &mut Graph, head: &Head, linear: &LastLinear, class: Tensor) -> Result<Tensor, EmitError> {
+fn emit_row(graph: &mut Graph, head: &Head, linear: &LastLinear, explained: Choice) -> Result<Tensor, EmitError> {
     let e = Emit::new(graph);
-    let rows = linear.rows(&e, head, class);
+    let rows = explained.each(&e, |class| linear.rows(&e, head, class));
     let mut shape = e.shape(rows);
     shape.extend([Dim::new(1), Dim::new(1)]);
     let row = e.reshape(rows, shape);

@@ -32,6 +32,6 @@ impl Method for GradientTimesInput {
         let x = at.pixels();
         let attribution = e.mul(x.input, x.gradient); // Of the picture's shape
         let map = e.reduce("ReduceSum", attribution, &[x.channels as i64], false); // [N, H, W]
-        Emitted { weights: None, map, attribution: Some(attribution), caveat: None }
+        Emitted { attribution: Some(attribution), ..Emitted::of_map(map) }
     }
 }

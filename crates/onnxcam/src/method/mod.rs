@@ -7,13 +7,19 @@
 mod cam;
 mod deconvnet;
 mod grad_cam;
+mod grad_cam_elementwise;
+mod grad_cam_plus;
 mod grad_cam_plus_plus;
+mod grad_cam_plus_plus_no_relu;
 mod gradient;
 mod gradient_times_input;
 mod guided_backprop;
 mod guided_grad_cam;
 mod guided_grad_cam_plus_plus;
+mod hirescam;
+mod layercam;
 mod runs;
+mod xgrad_cam;
 
 use onnx_autodiff::ActivationRule;
 use onnx_graph::{Attributes, Dim, Emit, Graph, Tensor, lower};
@@ -21,26 +27,38 @@ use onnx_graph::{Attributes, Dim, Emit, Graph, Tensor, lower};
 pub use cam::Cam;
 pub use deconvnet::Deconvnet;
 pub use grad_cam::GradCam;
+pub use grad_cam_elementwise::GradCamElementwise;
+pub use grad_cam_plus::GradCamPlus;
 pub use grad_cam_plus_plus::GradCamPlusPlus;
+pub use grad_cam_plus_plus_no_relu::GradCamPlusPlusNoRelu;
 pub use gradient::Gradient;
 pub use gradient_times_input::GradientTimesInput;
 pub use guided_backprop::GuidedBackprop;
 pub use guided_grad_cam::GuidedGradCam;
 pub use guided_grad_cam_plus_plus::GuidedGradCamPlusPlus;
+pub use hirescam::HiResCam;
+pub use layercam::LayerCam;
 pub use runs::{
     AblationCam, IntegratedGradients, IsCam, Made, ManyRuns, Occlusion, RandomCam, ReciproCam, ReciproCamGaussian,
     Rise, ScoreCam, SmoothGrad, SmoothGradCamPlusPlus, SsCam,
 };
+pub use xgrad_cam::XGradCam;
 
 /// Every method, in the order that `onnxcam methods` lists them.
 pub const METHODS: &[&dyn Method] = &[
     &GradCamPlusPlus,
     &GradCam,
     &Cam,
+    &GradCamPlusPlusNoRelu,
     &GuidedGradCamPlusPlus,
     &GuidedGradCam,
     &GuidedBackprop,
     &Deconvnet,
+    &GradCamPlus,
+    &HiResCam,
+    &LayerCam,
+    &XGradCam,
+    &GradCamElementwise,
     &Gradient,
     &GradientTimesInput,
     &SmoothGrad,
@@ -157,6 +175,13 @@ pub struct Emitted {
     pub caveat: Option<Caveat>,
 }
 
+impl Emitted {
+    /// A map, and nothing beside it.
+    pub fn of_map(map: Tensor) -> Emitted {
+        Emitted { weights: None, map, attribution: None, caveat: None }
+    }
+}
+
 /// Something to say of the maps of those pictures for which `tensor` is negative.
 #[derive(Clone, Copy, Debug)]
 pub struct Caveat {
@@ -210,14 +235,14 @@ pub trait Method: Sync {
 fn weighted_sum(e: &Emit, at: &At, weights: Tensor, signed: bool) -> Emitted {
     let map = e.sum_channels(e.mul(weights, at.features()));
     let map = if signed { map } else { e.relu(map) };
-    Emitted { weights: Some(weights), map, attribution: None, caveat: None }
+    Emitted { weights: Some(weights), ..Emitted::of_map(map) }
 }
 
 /// What a method says of every sample of the picture, and a map of one number a pixel: the largest magnitude of its channels.
 fn per_sample(e: &Emit, at: &At, attribution: Tensor) -> Emitted {
     let channels = at.pixels().channels as i64;
     let map = e.reduce("ReduceMax", e.node("Abs", &[attribution], Attributes::none()), &[channels], false);
-    Emitted { weights: None, map, attribution: Some(attribution), caveat: None }
+    Emitted { attribution: Some(attribution), ..Emitted::of_map(map) }
 }
 
 /// A map [N, h, w] as large as the picture and shaped as to be multiplied with it: half-pixel bilinear.
@@ -228,6 +253,12 @@ fn up_sampled(e: &Emit, map: Tensor, pixels: &Pixels) -> Tensor {
     let mut unsqueezed = e.shape(up);
     unsqueezed.insert(pixels.channels, Dim::new(1));
     e.reshape(up, unsqueezed)
+}
+
+/// 1 / a, and 0 where a is 0.
+fn reciprocal_or_zero(e: &Emit, a: Tensor) -> Tensor {
+    let zero = e.mask("Equal", a, e.number_like(a, 0.0)); // 1 where a is 0, else 0
+    e.sub(e.reciprocal(e.add(a, zero)), zero)
 }
 
 /// Whether a tensor cannot be negative, as far as the operators that make it tell.

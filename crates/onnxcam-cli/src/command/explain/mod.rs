@@ -10,6 +10,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use onnxcam::Model;
 use onnxcam::classifier::{Outcome, PictureExplainer, Settled, Targets};
+use onnxcam::explain::Rival;
 use onnxcam::heatmap::Colormap;
 use onnxcam::method::{Method, find};
 use onnxcam::model::Labels;
@@ -36,6 +37,10 @@ pub struct Arguments {
     /// The class to explain: a number, a name, or top3; several with commas between [default: the predicted one]
     #[arg(long, value_name = "CLASS,…")]
     class: Option<String>,
+    /// Explain why that class rather than this one: the difference of their scores. A number, a name, or second, for the likeliest
+    /// beside the class explained
+    #[arg(long, value_name = "CLASS")]
+    against: Option<String>,
     /// The methods, with commas between; `onnxcam methods` lists them. Several cost hardly more than one
     #[arg(long, value_name = "NAME,…", value_delimiter = ',', default_value = "grad-cam++")]
     method: Vec<String>,
@@ -45,6 +50,12 @@ pub struct Arguments {
     /// Leave out the last relu of the methods: raw maps show what spoke against the class, too
     #[arg(long)]
     signed: bool,
+    /// What methods that draw random numbers draw them from: the same number, the same map
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
+    /// How many noisy pictures, masks or steps methods of many runs average over [default: as `onnxcam methods NAME` says]
+    #[arg(long, value_name = "N")]
+    samples: Option<NonZeroUsize>,
     /// Look into the folders of folders
     #[arg(long)]
     recursive: bool,
@@ -73,7 +84,8 @@ struct ResultOptions {
     /// The folder for the files; or the file, where it is only one [default: the current folder]
     #[arg(short, long = "out", value_name = "PATH")]
     out: Option<PathBuf>,
-    /// What to write: overlay, heatmap (the map alone, in colours), map (raw, float32 .npy), panel (all side by side)
+    /// What to write: overlay, heatmap (the map alone, in colours), map (raw, float32 .npy), explanation (the picture times the
+    /// map), explanation-input (the same as the network is fed it, .npy), panel (all side by side)
     #[arg(long, value_name = "KIND,…", value_delimiter = ',', default_value = "overlay")]
     save: Vec<Kind>,
     /// Colours: turbo, jet, viridis, inferno, magma, plasma, cividis or grey
@@ -92,7 +104,7 @@ struct ResultOptions {
 
 const EXAMPLES: &str = "\
 Files are called STEM.METHOD.KIND.png or .npy, panels STEM.panel.png. Where several classes were asked for, .class281 and \
-the like stand before the method; for the images of an .npy file with several, .0, .1, … before that. Of inputs with equal \
+the like stand before the method, and .against285 or .against-second where a class was contrasted with another; for the images of an .npy file with several, .0, .1, … before that. Of inputs with equal \
 stems the second is called STEM-2.
 
 Examples:
@@ -124,7 +136,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         Some(text) => subject.targets(text)?,
         None => Targets::default(),
     };
-    let outputs = plan_outputs(arguments, &model, &methods, &targets, &sources)?;
+    let outputs =
+        plan_outputs(arguments, &model, &methods, &targets, settled.plan().rival.map(|(rival, _)| rival), &sources)?;
     let explainer = settled.load_for(&arguments.engine.choose(&arguments.cache)?, &targets)?;
     outputs.make_folder()?;
     explain(arguments, explainer, &targets, &sources, &outputs, images)
@@ -150,13 +163,23 @@ fn settle(
     let mut setup = model
         .explain_with(methods)
         .signed(arguments.signed)
+        .seed(arguments.seed)
         .preprocess(arguments.preprocess.preprocessing()?)
         .batch(arguments.batch.map_or(batch, NonZeroUsize::get));
+    if let Some(samples) = arguments.samples {
+        setup = setup.samples(samples.get());
+    }
     if let Some(layer) = &arguments.layer {
         setup = setup.layer(layer);
     }
+    if let Some(rival) = &arguments.against {
+        setup = setup.against(rival);
+    }
     if let Some(output) = &arguments.model.output {
         setup = setup.output(output);
+    }
+    if let Some(score) = arguments.model.score()? {
+        setup = setup.score(score);
     }
     if let Some(activation) = arguments.model.activation {
         setup = setup.activation(activation);
@@ -181,6 +204,7 @@ fn plan_outputs(
     model: &Model,
     methods: &[&'static dyn Method],
     targets: &Targets,
+    rival: Option<Rival>,
     sources: &[Source],
 ) -> anyhow::Result<Outputs> {
     let protected: Vec<PathBuf> = arguments.labels.iter().cloned().chain([model.path().to_owned()]).collect();
@@ -190,6 +214,7 @@ fn plan_outputs(
         kinds: &results.save,
         methods,
         targets,
+        rival,
         overwrite: results.overwrite,
         protected: &protected,
     };
@@ -214,6 +239,9 @@ fn explain(
 ) -> anyhow::Result<ExitCode> {
     let style = Style { colormap: arguments.results.colormap, alpha: arguments.results.alpha };
     let mut report = Report::new(&explainer, images, arguments.results.json);
+    if let Some(watcher) = report.watcher(images) {
+        explainer.watch(watcher);
+    }
     let subject = explainer.subject().clone();
     subject.notes().iter().for_each(|text| report.note(text));
     if sources.iter().any(|s| s.rows().is_none()) {

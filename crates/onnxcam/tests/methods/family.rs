@@ -1,0 +1,121 @@
+//! The methods besides the paper's, by hand, and where their equations have an edge.
+
+use super::*;
+
+/// A head of one linear layer on feature maps [2, 2, 2] that are the picture itself, of either sign: two classes, of which
+/// the second has no gradient.
+fn linear() -> Model {
+    let columns: Vec<f32> = ROW.iter().flat_map(|w| [*w, 0.0]).collect();
+    Maker::new(17)
+        .input("x", "f32[N,2,2,2]")
+        .floats("same", &[2, 1, 1, 1], &[1.0, 1.0])
+        .node("Conv", &["x", "same"], &["features"])
+        .with("group", 2)
+        .node("Flatten", &["features"], &["flat"])
+        .floats("w", &[8, 2], &columns)
+        .node("MatMul", &["flat", "w"], &["logits"])
+        .output("logits", "f32[N,2]")
+        .model()
+}
+
+fn one(features: [f32; 8]) -> ArrayD<f32> {
+    ArrayD::from_shape_vec(vec![1, 2, 2, 2], features.to_vec()).unwrap()
+}
+
+const ROW: [f32; 8] = [0.5, -0.25, 0.1, 2.0, -1.0, 0.3, -0.05, -4.0];
+
+#[test]
+fn by_hand() {
+    // ΣA = 6 and 5.5.
+    let found = |method, options| {
+        agreed(&linear(), &[method], &options, &one([1.0, 2.0, 0.0, 3.0, 0.5, 0.0, 4.0, 1.0]), 0).remove(0)
+    };
+    let of_maps = |method, w0: f64, w1: f64| {
+        let found = found(method, at("features"));
+        close(found.weights[0].clone(), [w0, w1]);
+        let map = [w0 + 0.5 * w1, 2.0 * w0, 4.0 * w1, 3.0 * w0 + w1];
+        close(found.maps[0].clone(), map.map(|v| v.max(0.0)));
+    };
+    of_maps("grad-cam+", 2.6 / 4.0, 0.3 / 4.0);
+    // α = 1 / (2 + g ΣA): 1/5, 1/0.5, 1/2.6, 1/14; −1/3.5, 1/3.65, 1/1.725, −1/20.
+    let w0 = 0.5 / 5.0 - 0.25 / 0.5 + 0.1 / 2.6 + 2.0 / 14.0;
+    of_maps("grad-cam++-no-relu", w0, 1.0 / 3.5 + 0.3 / 3.65 - 0.05 / 1.725 + 4.0 / 20.0);
+    of_maps("xgrad-cam", (0.5 - 0.5 + 6.0) / 6.0, (-0.5 - 0.2 - 4.0) / 5.5);
+    // Cell by cell; HiResCAM is signed in any case, and its sum is the score.
+    for options in [at("features"), signed(at("features"))] {
+        let hires = found("hirescam", options.clone());
+        close(hires.maps[0].clone(), [0.0, -0.5, -0.2, 2.0]);
+        close([hires.scores[0]], [1.3]);
+        close(found("layercam", options.clone()).maps[0].clone(), [0.5, 0.0, 0.0, 6.0]);
+        close(found("grad-cam-elementwise", options).maps[0].clone(), [0.5, 0.0, 0.0, 6.0]);
+    }
+}
+
+/// Feature maps of either sign: what LayerCAM and element-wise Grad-CAM differ in, and denominators of 0.
+#[test]
+fn signed_features() {
+    let names = ["layercam", "grad-cam-elementwise", "xgrad-cam", "grad-cam++-no-relu"];
+    // ΣA = 0 and 2; 2 + g ΣA is 0 where the second channel's gradient is −1.
+    let edge = one([1.0, -2.0, 0.0, 1.0, -1.0, -1.0, 3.0, 1.0]);
+    let found = agreed(&linear(), &names, &signed(at("features")), &edge, 0).remove(0);
+    close(found.maps[0].clone(), [0.5, -0.3, 0.0, 2.0]);
+    close(found.maps[1].clone(), [0.5 + 1.0, 0.5, 0.0, 2.0]);
+    // A sum of 0 has weight 0; the other is (1 − 0.3 − 0.15 − 4) / 2.
+    close(found.weights[2].clone(), [0.0, -3.45 / 2.0]);
+    // α = 1/2 for the first channel; 0, 1/2.6, 1/1.9, −1/6 for the second.
+    let (w0, w1) = (2.35 / 2.0, 0.3 / 2.6 - 0.05 / 1.9 + 4.0 / 6.0);
+    close(found.weights[3].clone(), [w0, w1]);
+    close(found.maps[3].clone(), [w0 - w1, -2.0 * w0 - w1, 3.0 * w1, w0 + w1]);
+    let said = [
+        vec![],
+        vec![],
+        vec!["some feature maps sum to nearly 0, and their weights are very large".to_owned()],
+        vec!["2 + g ΣA is nearly 0 in some cells, where α is very large".to_owned()],
+    ];
+    assert_eq!(found.notes, said);
+    // Away from the edges nothing is said; nor of a channel of zeros.
+    for plain in [[1.0, 2.0, 0.0, 1.0, -1.0, -1.0, 3.0, 0.5], [0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 0.5]] {
+        let found = agreed(&linear(), &names, &at("features"), &one(plain), 0).remove(0);
+        assert_eq!(found.notes, [const { Vec::<String>::new() }; 4], "{plain:?}");
+    }
+}
+
+/// Every method of feature maps but CAM, which this head does not have.
+fn all() -> Vec<&'static str> {
+    METHODS.iter().filter(|m| m.needs().features && !m.needs().pooled_head).map(|m| m.name()).collect()
+}
+
+#[test]
+fn no_gradient_is_no_evidence() {
+    let names: Vec<&str> = METHODS.iter().filter(|m| m.needs().gradient).map(|m| m.name()).collect();
+    for features in [[1.0, -2.0, 0.0, 1.0, -1.0, -1.0, 3.0, 1.0], [0.0; 8]] {
+        let found = agreed(&linear(), &names, &signed(at("features")), &one(features), 1);
+        assert!(found[0].maps.iter().flatten().all(|v| *v == 0.0), "{found:?}");
+    }
+    let nothing = agreed(&linear(), &all(), &signed(at("features")), &one([0.0; 8]), 0);
+    assert!(nothing[0].maps.iter().flatten().all(|v| *v == 0.0), "{nothing:?}");
+}
+
+/// A map of one cell: Grad-CAM, XGrad-CAM and HiResCAM are the same there.
+#[test]
+fn one_cell() {
+    let rows: Vec<f64> = vec![0.5, -0.25, 0.125, 0.0, 0.0, 0.0];
+    let head = Head::flat(3, 1, 1, &rows);
+    let x = ArrayD::from_shape_vec(vec![1, 3, 1, 1], vec![2.0f32, 1.0, 0.0]).unwrap();
+    let found = agreed(&head.model(), &all(), &signed(at("features")), &x, 0).remove(0);
+    let of = |name: &str| found.maps[all().iter().position(|n| *n == name).unwrap()][[0, 0]];
+    assert_eq!([of("grad-cam"), of("xgrad-cam"), of("hirescam")], [0.75; 3]);
+    assert_eq!([of("grad-cam+"), of("layercam"), of("grad-cam-elementwise")], [1.0; 3]);
+}
+
+/// What is no number stays none: in its cell, or wherever a sum holds it.
+#[test]
+fn nan_is_not_hidden() {
+    let names = ["hirescam", "grad-cam+", "xgrad-cam", "grad-cam++-no-relu"];
+    let plan = plan(&linear(), &names, &signed(at("features"))).unwrap();
+    for engine in engines() {
+        let found = explain(&plan, &engine, &one([1.0, 2.0, f32::NAN, 3.0, 0.5, 0.0, 4.0, 1.0]), 0).remove(0);
+        let nan: Vec<usize> = found.maps.iter().map(|map| map.iter().filter(|v| v.is_nan()).count()).collect();
+        assert_eq!(nan, [1, 1, 4, 4], "{}", engine.name());
+    }
+}
