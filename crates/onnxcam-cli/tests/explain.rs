@@ -27,3 +27,5 @@ mod pictures;
 mod pixel_space;
 #[path = "explain/replacing.rs"]
 mod replacing;
+#[path = "explain/runs.rs"]
+mod runs;
