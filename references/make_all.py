@@ -12,6 +12,7 @@ import make_pictures
 import make_pixels
 import make_preprocess
 import make_quantised
+import make_runs
 import make_tokens
 import make_vendor
 
@@ -25,5 +26,6 @@ if __name__ == "__main__":
     make_family.main()
     make_tokens.main()
     make_quantised.main()
+    make_runs.main()
     make_pixels.main()
     make_vendor.main()

@@ -27,5 +27,7 @@ mod pictures;
 mod pixel_space;
 #[path = "explain/replacing.rs"]
 mod replacing;
+#[path = "explain/runs.rs"]
+mod runs;
 #[path = "explain/variants.rs"]
 mod variants;

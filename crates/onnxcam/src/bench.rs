@@ -1,5 +1,6 @@
 //! What an explanation costs: the user's file as given against the explained run, in alternation.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -7,7 +8,9 @@ use ndarray::{ArrayD, IxDyn};
 use onnx_graph::{EmitError, Model, ModelError, SpellError, Spelling, import, spell};
 
 use crate::engine::{Engine, EngineError, Session, Source, Value};
-use crate::explain::{Explainer, Plan, PlanError, PlanOptions, RunError, SplitExplainer, legal};
+use crate::explain::{
+    Asked, Explainer, Plan, PlanError, PlanOptions, RunError, RunSettings, Runner, SplitExplainer, legal,
+};
 use crate::method::Method;
 
 /// What to measure.
@@ -142,16 +145,19 @@ pub fn bench(
     for methods in sets {
         let plan = Plan::new(model, &methods, &options.plan)?;
         let mut explainer = Explainer::new(&plan, engine, 1, options.threads)?;
+        let mut runner = Runner::new(&plan, engine, options.threads);
+        let many = !plan.runs.is_empty();
+        let warm_up = if many { options.warm_up.min(1) } else { options.warm_up };
         let mut split = match options.classes {
-            Some(count) => SplitExplainer::new(&plan, engine, 1, options.threads)?.map(|split| (count, split)),
-            None => None,
+            Some(count) if !many => SplitExplainer::new(&plan, engine, 1, options.threads)?.map(|split| (count, split)),
+            _ => None,
         };
         let (mut plain_runs, mut runs, mut several) = (Vec::new(), Vec::new(), Vec::new());
-        for round in 0..options.warm_up + options.rounds.max(1) {
+        for round in 0..warm_up + options.rounds.max(1) {
             let (before, ()) = timed(|| plain.run())?;
-            let (with, _) = timed(|| explainer.run(&picture, &[-1]))?;
+            let (with, ()) = timed(|| predicted(&mut explainer, &mut runner, &picture))?;
             let of_several = split.as_mut().map(|(count, split)| timed(|| top(split, &picture, *count))).transpose()?;
-            if round >= options.warm_up {
+            if round >= warm_up {
                 plain_runs.push(before);
                 runs.push(with);
                 several.extend(of_several.map(|(time, ())| time));
@@ -166,6 +172,14 @@ pub fn bench(
         explained.push(ExplainedTimes { methods, times, ratio: times.median / Times::of(plain_runs).median, classes });
     }
     Ok(Bench { layer: whole.layer.name, plain: Times::of(all_plain), rewritten, explained, notes: whole.notes })
+}
+
+/// The predicted class by every method, those of many runs included.
+fn predicted(explainer: &mut Explainer, runner: &mut Runner, picture: &ArrayD<f32>) -> Result<(), RunError> {
+    let explained = explainer.run(picture, &[-1])?;
+    let asked: Vec<Asked> = explained.iter().map(|e| Asked { class: e.class, rival: e.rival }).collect();
+    runner.run(picture, &asked, RunSettings::default(), &mut |_| ControlFlow::Continue(()))?;
+    Ok(())
 }
 
 /// The predicted class, which brings the scores, then as many others as make `count`.

@@ -1,5 +1,7 @@
 //! Pictures in, explanations out.
 
+use std::fmt;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use ndarray::{ArrayD, Axis, concatenate};
@@ -8,8 +10,8 @@ use super::explanation::Explanation;
 use super::probability::ranks;
 use super::{Error, Input, Subject, Target, Targets};
 use crate::engine::{Chosen, Engine};
-use crate::explain::{Explained, Explainer, Handed, Plan, SplitExplainer};
-use crate::method::Method;
+use crate::explain::{Asked, Explained, Explainer, Handed, Plan, Progress, RunSettings, Runner, SplitExplainer};
+use crate::method::{Made, Method};
 use crate::picture::Picture;
 
 /// A classifier on an engine, ready to explain pictures.
@@ -21,6 +23,10 @@ pub struct PictureExplainer {
     plan: Plan,
     whole: Option<Explainer>,
     split: Option<SplitExplainer>,
+    /// For the methods of many runs.
+    runner: Runner,
+    settings: RunSettings,
+    watch: Watcher,
     /// Whether the graph was found to run whole only.
     never_split: bool,
     batch: usize,
@@ -29,6 +35,15 @@ pub struct PictureExplainer {
     methods: Vec<&'static dyn Method>,
     engine: Arc<dyn Engine>,
     notes: Vec<String>,
+}
+
+/// Who is told of progress.
+struct Watcher(Box<dyn FnMut(Progress) -> ControlFlow<()> + Send>);
+
+impl fmt::Debug for Watcher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Watcher")
+    }
 }
 
 /// The class of an input to run: an index into the inputs, and the class or −1.
@@ -43,17 +58,21 @@ impl PictureExplainer {
         targets: &Targets,
         batch: usize,
         threads: Option<usize>,
+        settings: RunSettings,
     ) -> Result<PictureExplainer, Error> {
         let engine = chosen.why.iter().map(|why| format!("engine: {why}"));
         let notes = subject.notes.iter().cloned().chain(engine).collect();
         let mut explainer = PictureExplainer {
             whole: None,
             split: None,
+            runner: Runner::new(&plan, &chosen.engine, threads),
+            settings,
+            watch: Watcher(Box::new(|_| ControlFlow::Continue(()))),
             never_split: false,
             batch: plan.fixed_batch().unwrap_or(batch).max(1),
             threads,
             subject,
-            methods: plan.maps.iter().map(|map| map.method).collect(),
+            methods: plan.methods.clone(),
             engine: chosen.engine.clone(),
             notes,
             plan,
@@ -102,6 +121,12 @@ impl PictureExplainer {
     /// them.
     pub fn notes(&self) -> &[String] {
         &self.notes
+    }
+
+    /// Has somebody told how far methods of many runs have come with a picture. Where the answer is to break off,
+    /// explaining ends in [`RunError::Stopped`](crate::explain::RunError::Stopped).
+    pub fn watch(&mut self, watcher: impl FnMut(Progress) -> ControlFlow<()> + Send + 'static) {
+        self.watch = Watcher(Box::new(watcher));
     }
 
     /// Explains one class of a picture; of [`Target::Top`] the first.
@@ -164,14 +189,54 @@ impl PictureExplainer {
             pairs.iter().filter(|(i, c)| known(*i, *c).is_none()).map(|(i, c)| (*i, *c as i64)).collect();
         let mut others = runs.run(&rows)?.into_iter();
 
-        let mut explanations: Vec<Vec<Explanation>> = inputs.iter().map(|_| Vec::new()).collect();
+        let mut explained: Vec<Vec<Explained>> = inputs.iter().map(|_| Vec::new()).collect();
         for (i, class) in pairs {
-            let explained = known(i, class).cloned().or_else(|| others.next());
-            let explained = explained.expect("a row for each class that was not known");
-            explanations[i].push(Explanation::new(&self.subject, &self.methods, &inputs[i], explained));
+            let of_class = known(i, class).cloned().or_else(|| others.next());
+            explained[i].push(of_class.expect("a row for each class that was not known"));
         }
-        Ok(explanations)
+        inputs.iter().zip(explained).map(|(input, explained)| self.finish(input, explained)).collect()
     }
+
+    /// The classes of one picture, with the maps of methods of many runs among the others.
+    fn finish(&mut self, input: &Input, explained: Vec<Explained>) -> Result<Vec<Explanation>, Error> {
+        let asked: Vec<Asked> = explained.iter().map(|e| Asked { class: e.class, rival: e.rival }).collect();
+        let made = self.runner.run(&input.tensor, &asked, self.settings, &mut self.watch.0)?;
+        let of_class = |(c, explained): (usize, Explained)| {
+            let made = made.iter().map(|classes| classes[c].clone()).collect();
+            let explained = in_order(&self.methods, explained, made);
+            Explanation::new(&self.subject, &self.methods, input, explained)
+        };
+        Ok(explained.into_iter().enumerate().map(of_class).collect())
+    }
+}
+
+/// What was explained in the graph, and what methods of many runs made, in the methods' order.
+fn in_order(methods: &[&'static dyn Method], explained: Explained, made: Vec<Made>) -> Explained {
+    if made.is_empty() {
+        return explained;
+    }
+    let Explained { maps, attributions, weights, notes, .. } = explained;
+    let in_graph = maps.into_iter().zip(attributions).zip(weights.into_iter().zip(notes));
+    let mut in_graph = in_graph.map(|((map, attribution), (weights, notes))| Made { map, weights, attribution, notes });
+    let mut made = made.into_iter();
+    let mut merged = Explained {
+        maps: Vec::new(),
+        attributions: Vec::new(),
+        weights: Vec::new(),
+        notes: Vec::new(),
+        scores: explained.scores,
+        class: explained.class,
+        rival: explained.rival,
+    };
+    for method in methods {
+        let next = if method.runs().is_some() { made.next() } else { in_graph.next() };
+        let Made { map, weights, attribution, notes } = next.expect("a map for each method");
+        merged.maps.push(map);
+        merged.attributions.push(attribution);
+        merged.weights.push(weights);
+        merged.notes.push(notes);
+    }
+    merged
 }
 
 /// How rows are run: from the picture on, or from what the backbone handed over of each.

@@ -6,7 +6,7 @@ use super::probability::Probabilities;
 use super::{Error, Model, PictureExplainer, Preprocessing, Subject, Target, Targets};
 use crate::cache::Cache;
 use crate::engine::{Choice, Chosen, Search, choose};
-use crate::explain::{Layers, Plan, PlanOptions, Rival};
+use crate::explain::{Layers, Plan, PlanOptions, Rival, RunSettings};
 use crate::method::Method;
 use crate::model::{Labels, labels_in};
 use crate::picture::Preset;
@@ -28,6 +28,7 @@ pub struct Setup<'m> {
     rival: Option<String>,
     batch: usize,
     threads: Option<usize>,
+    runs: RunSettings,
 }
 
 /// A classifier with head, layer, labels and preprocessing settled, not yet on an engine.
@@ -38,6 +39,7 @@ pub struct Settled {
     signed: bool,
     batch: usize,
     threads: Option<usize>,
+    runs: RunSettings,
 }
 
 impl<'m> Setup<'m> {
@@ -51,6 +53,7 @@ impl<'m> Setup<'m> {
             rival: None,
             batch: 1,
             threads: None,
+            runs: RunSettings::default(),
         }
     }
 
@@ -124,6 +127,18 @@ impl<'m> Setup<'m> {
         self
     }
 
+    /// From which noise and random masks are drawn; 0 if not said. The same seed makes the same map.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.runs.seed = seed;
+        self
+    }
+
+    /// How many noisy pictures, masks or steps methods of many runs average over; else each its own number.
+    pub fn samples(mut self, samples: usize) -> Self {
+        self.runs.samples = Some(samples);
+        self
+    }
+
     /// How many pictures run at once; 1 if not said. A batch size that the file fixes comes before it.
     pub fn batch(mut self, pictures: usize) -> Self {
         self.batch = pictures.max(1);
@@ -176,8 +191,9 @@ impl<'m> Setup<'m> {
             shape,
             notes,
         };
+        let runs = RunSettings { signed: self.options.signed, ..self.runs };
         let (signed, batch, threads) = (self.options.signed, self.batch, self.threads);
-        Ok(Settled { plan, subject: Arc::new(subject), signed, batch, threads })
+        Ok(Settled { plan, subject: Arc::new(subject), signed, batch, threads, runs })
     }
 }
 
@@ -258,6 +274,6 @@ impl Settled {
     /// # Errors
     /// Where the engine does not take the model.
     pub fn load_for(self, chosen: &Chosen, targets: &Targets) -> Result<PictureExplainer, Error> {
-        PictureExplainer::new(self.plan, self.subject, chosen, targets, self.batch, self.threads)
+        PictureExplainer::new(self.plan, self.subject, chosen, targets, self.batch, self.threads, self.runs)
     }
 }

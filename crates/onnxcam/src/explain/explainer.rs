@@ -33,6 +33,10 @@ pub enum RunError {
         printable(layer)
     )]
     Whole { layer: String },
+    #[error(
+        "layer \"{layer}\" holds tokens or has its channels last: the network cannot be run from changed feature maps there\nhint: methods that change the picture or take gradients explain it, as score-cam or grad-cam++"
+    )]
+    Moved { layer: String },
     #[error("stopped")]
     Stopped,
     #[error("the engine answered {what} in another shape than expected: {shape:?}")]

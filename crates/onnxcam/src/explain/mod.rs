@@ -19,7 +19,7 @@ pub(crate) use late_expand::computed_before_expand;
 pub use layers::Layers;
 pub use legal::legal;
 pub use onnx_graph::TARGET;
-pub use passes::{Passes, Progress, Reading, RunSettings, Runner, Watch};
+pub use passes::{Asked, Passes, Progress, Reading, RunSettings, Runner, Watch};
 pub(crate) use piece::load;
 pub use plan::{Plan, PlanError, PlanOptions, PlannedMap, PlannedRuns, Rival};
 pub use split::Split;

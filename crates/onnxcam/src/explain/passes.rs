@@ -42,6 +42,21 @@ pub struct Progress {
     pub of: usize,
 }
 
+/// What is explained: a class, or what speaks for it rather than for another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// The class.
+    pub class: usize,
+    /// The class it is contrasted with.
+    pub rival: Option<usize>,
+}
+
+impl From<usize> for Asked {
+    fn from(class: usize) -> Asked {
+        Asked { class, rival: None }
+    }
+}
+
 /// Is told of progress, and says whether to go on.
 pub type Watch<'a> = dyn FnMut(Progress) -> ControlFlow<()> + 'a;
 
@@ -63,7 +78,7 @@ pub struct Passes<'r> {
     runner: &'r mut Runner,
     planned: PlannedRuns,
     picture: &'r ArrayD<f32>,
-    classes: &'r [usize],
+    classes: &'r [Asked],
     settings: RunSettings,
     watch: &'r mut Watch<'r>,
     handed: Option<Handed>,
@@ -91,22 +106,26 @@ impl Runner {
     pub fn run(
         &mut self,
         picture: &ArrayD<f32>,
-        classes: &[usize],
+        classes: &[Asked],
         settings: RunSettings,
         watch: &mut Watch<'_>,
     ) -> Result<Vec<Vec<Made>>, RunError> {
         Feed::of(&self.plan, 1).check(picture, 1)?;
-        if let Some(class) = classes.iter().find(|class| **class >= self.plan.head.classes) {
-            return Err(RunError::Class { class: *class as i64, classes: self.plan.head.classes });
+        let named = classes.iter().flat_map(|asked| [Some(asked.class), asked.rival]).flatten();
+        if let Some(class) = named.into_iter().find(|class| *class >= self.plan.head.classes) {
+            return Err(RunError::Class { class: class as i64, classes: self.plan.head.classes });
         }
         let picture = picture.index_axis(Axis(0), 0).to_owned();
         let mut made = Vec::new();
         for planned in self.plan.runs.clone() {
             let Some(runs) = planned.method.runs() else { continue };
+            let mut notes = planned.notes.clone();
+            notes.extend(runs.is_random().then(|| format!("drawn from seed {}", settings.seed)));
             let mut watch = |progress: Progress| watch(progress);
             let mut passes =
                 Passes { runner: self, planned, picture: &picture, classes, settings, watch: &mut watch, handed: None };
-            made.push(runs.maps(&mut passes)?);
+            let maps = runs.maps(&mut passes)?.into_iter();
+            made.push(maps.map(|map| Made { notes: [notes.clone(), map.notes].concat(), ..map }).collect());
         }
         Ok(made)
     }
@@ -143,7 +162,7 @@ pub enum Reading {
 
 impl Passes<'_> {
     /// The classes asked for, at least one.
-    pub fn classes(&self) -> &[usize] {
+    pub fn classes(&self) -> &[Asked] {
         self.classes
     }
 
@@ -189,7 +208,15 @@ impl Passes<'_> {
     /// The feature maps A of the picture, [K, h, w], from one run of the backbone.
     pub fn features(&mut self) -> Result<ArrayD<f32>, RunError> {
         let shape = || RunError::Answer { what: "feature maps", shape: Vec::new() };
-        Ok(self.handed()?.features().ok_or_else(shape)?.index_axis(Axis(0), 0).to_owned())
+        if self.runner.plan.layer.view.is_identity() {
+            return Ok(self.handed()?.features().ok_or_else(shape)?.index_axis(Axis(0), 0).to_owned());
+        }
+        let batch = self.runner.batch(1);
+        let plan = &self.runner.plan;
+        let mut piece = self.runner.load(&[plan.input], &[plan.features], batch)?;
+        let picture = self.picture.clone().insert_axis(Axis(0));
+        let maps = Feed::of(plan, batch).backbone(&mut piece, &picture, batch)?.swap_remove(0);
+        Ok(maps.features().ok_or_else(shape)?.index_axis(Axis(0), 0).to_owned())
     }
 
     fn handed(&mut self) -> Result<&Handed, RunError> {
@@ -207,8 +234,8 @@ impl Passes<'_> {
         Ok(self.handed.insert(handed))
     }
 
-    /// The classes' scores, [count, classes], for `count` pictures: `fill` is given the number of each and the network's
-    /// input, which it changes.
+    /// The classes' scores, [count, classes], or their differences to their rivals', for `count` pictures: `fill` is given
+    /// the number of each and the network's input, which it changes.
     pub fn scores(
         &mut self,
         count: usize,
@@ -257,6 +284,9 @@ impl Passes<'_> {
         reading: Reading,
         change: impl FnMut(usize, ArrayViewMutD<f32>),
     ) -> Result<Array2<f64>, RunError> {
+        if !self.runner.plan.layer.view.is_identity() {
+            return Err(RunError::Moved { layer: self.runner.plan.layer.name.clone() });
+        }
         let base = self.features()?;
         let batch = self.runner.batch(ROWS);
         let handed = self.handed()?.clone();
@@ -279,7 +309,7 @@ impl Passes<'_> {
     /// the picture: `fill` changes the network's input, `take` is given the number of each and its gradient.
     pub fn gradients(
         &mut self,
-        class: usize,
+        asked: Asked,
         count: usize,
         fill: impl FnMut(usize, ArrayViewMutD<f32>),
         mut take: impl FnMut(usize, ArrayViewD<f32>),
@@ -293,7 +323,7 @@ impl Passes<'_> {
             None => self.runner.load(&[plan.input, plan.target], &[gradient], batch)?,
         };
         let feed = Feed::of(plan, batch);
-        let target = Value::from(ndarray::Array1::from_elem(batch, class as i64));
+        let target = Value::from(ndarray::Array1::from_elem(batch, asked.class as i64));
         let base = self.picture.clone();
         let done = self.batches(count, batch, &base, fill, |first, rows, values| {
             let answer = piece.run(&[feed.value(values), target.clone()])?.pop().and_then(Value::into_f32);
@@ -341,7 +371,7 @@ fn read_scores(
     rows: usize,
     reading: Reading,
     activation: Activation,
-    classes: &[usize],
+    classes: &[Asked],
     into: &mut Array2<f64>,
     first: usize,
 ) -> Result<(), RunError> {
@@ -355,8 +385,8 @@ fn read_scores(
             Reading::Score => row,
             Reading::Probability => activation.probabilities(&row).unwrap_or(row),
         };
-        for (c, class) in classes.iter().enumerate() {
-            into[[first + i, c]] = row[*class];
+        for (c, asked) in classes.iter().enumerate() {
+            into[[first + i, c]] = row[asked.class] - asked.rival.map_or(0.0, |rival| row[rival]);
         }
     }
     Ok(())

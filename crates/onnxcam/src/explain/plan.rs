@@ -57,7 +57,7 @@ pub enum PlanError {
     #[error("{method} is not defined for layer \"{layer}\": {reason}\nhint: grad-cam and grad-cam++ need no such head")]
     NoPooledHead { method: &'static str, layer: String, reason: String },
     #[error(
-        "{method} is made of many runs, and contrasts one class with another in none of them\nhint: methods in the graph do, as grad-cam++; `onnxcam methods` lists them"
+        "{method} averages over changed pictures, each of which has a runner-up of its own\nhint: name the class instead, as --against 285"
     )]
     NoContrast { method: &'static str },
     #[error("there is no rival {rival}: the network has {classes} classes, counted from 0")]
@@ -99,7 +99,7 @@ pub struct PlannedMap {
 }
 
 /// A method of many runs, and what of the graph it runs.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct PlannedRuns {
     /// The method.
     pub method: &'static dyn Method,
@@ -107,6 +107,8 @@ pub struct PlannedRuns {
     pub(super) gradient: Option<Tensor>,
     /// Which axis of the picture is its channels, where it is one.
     pub(super) channels: Option<usize>,
+    /// What has to be said of every map of this network and layer.
+    pub(super) notes: Vec<String>,
 }
 
 /// An explained graph, not yet tied to an engine or a batch size.
@@ -160,7 +162,8 @@ impl Plan {
         let batch = graph.shape(head.scores).and_then(|s| s.first().copied()).unwrap_or(Dim::BATCH);
         let target = graph.add_input(TARGET, DataType::I64, vec![batch]);
         let class = emit_class(&mut graph, &head, target)?;
-        if let Some(method) = methods.iter().find(|m| options.rival.is_some() && m.runs().is_some()) {
+        let averages = |m: &dyn Method| m.runs().is_some() && (m.needs().gradient || m.needs().pixels.is_some());
+        if let Some(method) = methods.iter().find(|m| options.rival == Some(Rival::RunnerUp) && averages(**m)) {
             return Err(PlanError::NoContrast { method: method.title() });
         }
         let rival = match options.rival {
@@ -209,14 +212,14 @@ impl Plan {
             .collect();
         let channels = channel_axis(&graph, input, options.layout);
         let mut runs = Vec::new();
-        for (method, (at, _)) in methods.iter().zip(&maps) {
+        for (method, (at, notes)) in methods.iter().zip(&maps) {
             let Some(procedure) = method.runs() else { continue };
             if procedure.takes_pictures() && channels.is_none() {
                 let input = graph.tensor(input).signature();
                 return Err(PlanError::NoPixels { method: method.title(), input });
             }
             let gradient = at.gradient.or(at.pixels.map(|pixels| pixels.gradient));
-            runs.push(PlannedRuns { method: *method, gradient, channels });
+            runs.push(PlannedRuns { method: *method, gradient, channels, notes: notes.clone() });
         }
         let e = Emit::new(&mut graph);
         let nodes = methods.iter().zip(maps).filter(|(method, _)| method.runs().is_none());

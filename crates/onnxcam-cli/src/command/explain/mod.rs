@@ -54,6 +54,12 @@ pub struct Arguments {
     /// Leave out the last relu of the methods: raw maps show what spoke against the class, too
     #[arg(long)]
     signed: bool,
+    /// What methods that draw random numbers draw them from: the same number, the same map
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
+    /// How many noisy pictures, masks or steps methods of many runs average over [default: as `onnxcam methods NAME` says]
+    #[arg(long, value_name = "N")]
+    samples: Option<NonZeroUsize>,
     /// Look into the folders of folders
     #[arg(long)]
     recursive: bool,
@@ -168,8 +174,12 @@ fn settle(
         .model
         .tell(model.explain_with(methods))?
         .signed(arguments.signed)
+        .seed(arguments.seed)
         .preprocess(arguments.preprocess.preprocessing()?)
         .batch(arguments.batch.map_or(batch, NonZeroUsize::get));
+    if let Some(samples) = arguments.samples {
+        setup = setup.samples(samples.get());
+    }
     if let Some(layer) = &arguments.layer {
         setup = setup.layer(layer);
     }
@@ -225,6 +235,9 @@ fn explain(
 ) -> anyhow::Result<ExitCode> {
     let style = Style { colormap: arguments.results.colormap, alpha: arguments.results.alpha };
     let mut report = Report::new(&explainer, images, arguments.results.json);
+    if let Some(watcher) = report.watcher(images) {
+        explainer.watch(watcher);
+    }
     let subject = explainer.subject().clone();
     subject.notes().iter().for_each(|text| report.note(text));
     if sources.iter().any(|s| s.rows().is_none()) {

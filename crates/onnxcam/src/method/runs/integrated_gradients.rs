@@ -2,7 +2,7 @@ use ndarray::ArrayD;
 use onnx_autodiff::ActivationRule;
 
 use super::{Made, ManyRuns};
-use crate::explain::{Passes, RunError};
+use crate::explain::{Asked, Passes, RunError};
 use crate::method::Needs;
 
 /// m.
@@ -40,13 +40,13 @@ impl ManyRuns for IntegratedGradients {
     fn maps(&self, passes: &mut Passes) -> Result<Vec<Made>, RunError> {
         let steps = passes.samples(STEPS);
         let classes = passes.classes().to_vec();
-        let map = |class: &usize| {
+        let map = |asked: &Asked| {
             let mut sum = ArrayD::<f64>::zeros(passes.picture().raw_dim());
             let on_the_way = |i: usize, mut picture: ndarray::ArrayViewMutD<f32>| {
                 let share = ((i as f64 + 0.5) / steps as f64) as f32;
                 picture.mapv_inplace(|v| v * share);
             };
-            passes.gradients(*class, steps, on_the_way, |_, g| {
+            passes.gradients(*asked, steps, on_the_way, |_, g| {
                 sum.zip_mut_with(&g, |sum, g| *sum += f64::from(*g) / steps as f64);
             })?;
             sum.zip_mut_with(passes.picture(), |sum, x| *sum *= f64::from(*x));

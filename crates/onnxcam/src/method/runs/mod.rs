@@ -76,6 +76,11 @@ pub trait ManyRuns: Sync {
         false
     }
 
+    /// Whether it draws random numbers, from the seed of [`RunSettings`](crate::explain::RunSettings).
+    fn is_random(&self) -> bool {
+        false
+    }
+
     /// As [`Method::is_signed`].
     fn is_signed(&self) -> bool {
         false

@@ -36,6 +36,10 @@ impl ManyRuns for Rise {
         true
     }
 
+    fn is_random(&self) -> bool {
+        true
+    }
+
     fn maps(&self, passes: &mut Passes) -> Result<Vec<Made>, RunError> {
         let (size, seed) = (passes.size(), passes.settings().seed);
         let samples = passes.samples(SAMPLES);

@@ -3,7 +3,7 @@ use onnx_autodiff::ActivationRule;
 
 use super::draws::Draws;
 use super::{Made, ManyRuns};
-use crate::explain::{Passes, RunError};
+use crate::explain::{Asked, Passes, RunError};
 use crate::method::Needs;
 
 /// n, and the deviation of the noise as a share of the picture's range.
@@ -35,13 +35,17 @@ impl ManyRuns for SmoothGrad {
         true
     }
 
+    fn is_random(&self) -> bool {
+        true
+    }
+
     fn maps(&self, passes: &mut Passes) -> Result<Vec<Made>, RunError> {
         let samples = passes.samples(SAMPLES);
         let classes = passes.classes().to_vec();
-        let map = |class: &usize| {
+        let map = |asked: &Asked| {
             let mut sum = ArrayD::<f64>::zeros(passes.picture().raw_dim());
             let noise = noise(passes);
-            passes.gradients(*class, samples, noise, |_, g| {
+            passes.gradients(*asked, samples, noise, |_, g| {
                 sum.zip_mut_with(&g, |sum, g| *sum += f64::from(*g) / samples as f64);
             })?;
             let map = passes.over_channels(&sum, |most, v| most.max(v.abs()));

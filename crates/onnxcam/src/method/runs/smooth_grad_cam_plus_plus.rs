@@ -2,7 +2,7 @@ use ndarray::{ArrayD, Axis, Zip};
 
 use super::smooth_grad::noise;
 use super::{Made, ManyRuns, weighted_sum};
-use crate::explain::{Passes, RunError};
+use crate::explain::{Asked, Passes, RunError};
 use crate::method::Needs;
 
 /// n.
@@ -29,16 +29,20 @@ impl ManyRuns for SmoothGradCamPlusPlus {
         Needs::GRADIENT
     }
 
+    fn is_random(&self) -> bool {
+        true
+    }
+
     fn maps(&self, passes: &mut Passes) -> Result<Vec<Made>, RunError> {
         let features = passes.features()?; // [K, h, w]
         let samples = passes.samples(SAMPLES);
         let signed = passes.settings().signed;
         let classes = passes.classes().to_vec();
-        let map = |class: &usize| {
+        let map = |asked: &Asked| {
             // Means of g, g² and g³ over the noisy pictures, [K, h, w].
             let mut means: [ArrayD<f64>; 3] = std::array::from_fn(|_| ArrayD::zeros(features.raw_dim()));
             let noise = noise(passes);
-            passes.gradients(*class, samples, noise, |_, g| {
+            passes.gradients(*asked, samples, noise, |_, g| {
                 for (mean, power) in means.iter_mut().zip(1..) {
                     mean.zip_mut_with(&g, |mean, g| *mean += f64::from(*g).powi(power) / samples as f64);
                 }

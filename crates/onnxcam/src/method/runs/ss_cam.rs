@@ -35,6 +35,10 @@ impl ManyRuns for SsCam {
         true
     }
 
+    fn is_random(&self) -> bool {
+        true
+    }
+
     fn maps(&self, passes: &mut Passes) -> Result<Vec<Made>, RunError> {
         let features = passes.features()?; // [K, h, w]
         let mut masks = Masks::new(&features, passes.size());
