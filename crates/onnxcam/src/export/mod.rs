@@ -260,3 +260,44 @@ impl Free {
         free
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::Rten;
+    use crate::method::GradCam;
+
+    /// A certificate is none for another network.
+    #[test]
+    fn what_is_wrong_is_seen() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("net.onnx");
+        std::fs::write(&path, testkit::models::tiny_conv_head(17, 5).bytes()).unwrap();
+        let model = Model::open(&path).unwrap();
+        let settled = model.explain_with(&[&GradCam]).settle().unwrap();
+        let right = Exported::of(&model, &settled, &ExportOptions::default()).unwrap();
+        let engines: [Arc<dyn Engine>; 1] = [Arc::new(Rten)];
+        let certified = |mut exported: Exported| exported.certify(&engines).map(|()| exported.document.certificates);
+        let [certificate] = &certified(right.clone()).unwrap()[..] else { panic!("one engine") };
+        assert!(matches!(certificate.gradients, Gradients::Agree(_)), "{certificate}");
+        let other = Exported { with_gradient: Some(turned(&right)), ..right.clone() };
+        let [certificate] = &certified(other).unwrap()[..] else { panic!("one engine") };
+        assert!(matches!(certificate.gradients, Gradients::Differ(_)), "{certificate}");
+        assert_eq!(certificate.outputs, Outputs::Equal);
+        assert!(certificate.to_string().contains("gradients DIFFER from"), "{certificate}");
+        let error = certified(Exported { model: turned(&right), ..right }).unwrap_err().to_string();
+        assert!(error.contains("its own outputs differ from the original's: \"logits\" by "), "{error}");
+    }
+
+    /// The file with the weights of its head for other feature maps.
+    fn turned(exported: &Exported) -> onnx_graph::Model {
+        let model = exported.with_gradient.as_ref().unwrap();
+        let mut proto = model.proto().clone();
+        let weights = &mut proto.graph.as_mut().unwrap().initializer;
+        let head = weights.iter_mut().find(|t| t.name.as_deref() == Some("head.weight")).unwrap();
+        let mut bytes = head.raw_data.clone().unwrap().to_vec();
+        bytes.rotate_left(4);
+        head.raw_data = Some(bytes.into());
+        onnx_graph::Model::from_proto(proto, model.path()).unwrap()
+    }
+}
