@@ -53,7 +53,8 @@ class Tokens:
     after: int = 0
     last: str = "head"
     cam: bool = False
-    # What the older exporter writes of windows is some hundred kilobytes of shape arithmetic.
+    # What the older exporter writes of windows is some hundred kilobytes of shape arithmetic. (The newer one picks what it
+    # has pooled out one by one, so that CAM does not find Swin's pooling.)
     exporters: tuple[str, ...] = onnx_files.EXPORTERS
 
 
@@ -152,8 +153,8 @@ NETWORKS = {
     ),  # fmt: skip
     "pixels": Tokens(Pixels, "norm", (4, 6), after=2, cam=True),
     "hybrid": Tokens(Convolutional, "act", (8, 12), layout="first", cam=True),
-    "swin": Tokens(swin, "norm", (4, 6), layout="last", cam=True, exporters=("new",)),
-    "swin_v2": Tokens(swin_v2, "norm", (4, 6), layout="last", cam=True, exporters=("new",)),
+    "swin": Tokens(swin, "norm", (4, 6), layout="last", exporters=("new",)),
+    "swin_v2": Tokens(swin_v2, "norm", (4, 6), layout="last", exporters=("new",)),
     "maxvit": Tokens(
         lambda: maxxvit_of(("C", "M"), (2, 2)), "norm", (8, 12), layout="first", cam=True, last="head.fc", exporters=("new",)
     ),

@@ -61,7 +61,7 @@ def prefix_tokens(model):
 
 
 def feature_maps(tensor, grid, prefix):
-    """A layer's value in the file's form, [1, K, h, w], [1, h, w, K], [1, T, K] or [1, K, T], as [1, K, h, w].
+    """A layer's value in the file's form, [1, K, h, w], [1, h, w, K], [1, T, K], [1, 1, T, K] or [1, K, T], as [1, K, h, w].
 
     T is `prefix` class and register tokens, or none of them, and the cells row by row. None where it is of another form.
     """
@@ -69,10 +69,12 @@ def feature_maps(tensor, grid, prefix):
     if tensor.dim() == 4:
         if tensor.shape[2:] == grid:
             return tensor
-        return tensor.permute(0, 3, 1, 2) if tensor.shape[1:3] == grid else None
+        if tensor.shape[1:3] == grid:
+            return tensor.permute(0, 3, 1, 2)
+        tensor = tensor.squeeze(1)  # One window.
     for extra in (0, prefix):
         for tokens in (tensor, tensor.transpose(1, 2)):
-            if tokens.shape[1] == extra + height * width:
+            if tokens.dim() == 3 and tokens.shape[1] == extra + height * width:
                 return tokens[:, extra:].unflatten(1, grid).permute(0, 3, 1, 2)
     return None
 

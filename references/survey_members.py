@@ -52,6 +52,9 @@ efficientvim_m1 iformer_t
 # Whose kernels depend on the picture: neither exporter takes them with a dynamic batch.
 STATIC = {"efficientnet_cc_b0_4e"}
 
+# Whose fused attention has five axes, which the newer exporter does not take; written out it is the same.
+UNFUSED = {"hiera_tiny_224"}
+
 # Whose batch normalisation stands behind the relu.
 RELU_FIRST = {"convmixer_768_32"}
 
@@ -99,6 +102,7 @@ def build(member, seed=0):
     else:
         import timm
 
+        timm.layers.set_fused_attn(member.model not in UNFUSED)
         model = timm.create_model(member.model, pretrained=False)
         size = timm_size(model.pretrained_cfg)
         last = model.get_classifier()

@@ -183,6 +183,11 @@ impl Grids {
         grids
     }
 
+    /// How many pictures there are.
+    pub(super) fn batch(&self) -> Dim {
+        self.batch
+    }
+
     pub(super) fn axes(&self, t: Tensor) -> Option<&[Axis]> {
         self.axes.get(&t).map(Vec::as_slice)
     }

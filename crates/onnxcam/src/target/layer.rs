@@ -112,7 +112,8 @@ impl<'g> Space<'g> {
             }
             _ => false,
         };
-        self.grids.axes(t).is_none_or(fits).then(|| View::identity(shape))
+        let all = shape[0] == self.grids.batch() && self.grids.axes(t).is_none_or(fits);
+        all.then(|| View::identity(shape))
     }
 
     /// Whether a layer may be taken when none is named.
