@@ -55,6 +55,23 @@ def grad_cam_elementwise_weights(a, g):
     return torch.where(g * a > 0, g, 0)
 
 
+def first_singular_vector(m):
+    """V_1 of m [N, K, h, w] as a matrix of cells and channels, its sign such that its sum is not negative. [N, K]"""
+    _, _, vh = torch.linalg.svd(m.flatten(2).transpose(1, 2), full_matrices=False)
+    v = vh[:, 0]
+    return torch.where(v.sum(1, keepdim=True) < 0, -v, v)
+
+
+def eigen_cam_weights(a, g):
+    """Muhammad and Yeasin 2020: the map is A V_1. [N, K]"""
+    return first_singular_vector(a)
+
+
+def eigen_grad_cam_weights(a, g):
+    """The map is M V_1 for M = g A. [N, K, h, w]"""
+    return first_singular_vector(g * a)[:, :, None, None] * g
+
+
 def grad_cam_pp_literal_weights(a, g):
     """Eq. 5 and 9 to the letter: sum A is not clamped; alpha is 0 where g <= 0 or the denominator is 0. [N, K]"""
     denominator = 2 * g**2 + a.sum((2, 3), keepdim=True) * g**3
@@ -105,6 +122,8 @@ FAMILY = {
     "layercam": layercam_weights,
     "xgrad_cam": xgrad_cam_weights,
     "grad_cam_elementwise": grad_cam_elementwise_weights,
+    "eigen_cam": eigen_cam_weights,
+    "eigen_grad_cam": eigen_grad_cam_weights,
 }
 
 # What goes by the name of Grad-CAM++: keys are grad_cam_pp_{variant}.

@@ -24,13 +24,15 @@ use onnxcam::picture::Picture;
 use testkit::npz;
 
 /// Each method with its variant and the key of its reference values.
-const FAMILY: [(&str, &str, &str); 12] = [
+const FAMILY: [(&str, &str, &str); 14] = [
     ("grad-cam++-no-relu", "paper", "grad_cam_pp_no_relu"),
     ("grad-cam+", "paper", "grad_cam_plus"),
     ("hirescam", "paper", "hirescam"),
     ("layercam", "paper", "layercam"),
     ("xgrad-cam", "paper", "xgrad_cam"),
     ("grad-cam-elementwise", "paper", "grad_cam_elementwise"),
+    ("eigen-cam", "paper", "eigen_cam"),
+    ("eigen-grad-cam", "paper", "eigen_grad_cam"),
     ("grad-cam++", "literal", "grad_cam_pp_literal"),
     ("grad-cam++", "authors", "grad_cam_pp_authors"),
     ("grad-cam++", "pytorch-grad-cam", "grad_cam_pp_pytorch_grad_cam"),

@@ -6,6 +6,9 @@
 
 mod cam;
 mod deconvnet;
+mod eigen;
+mod eigen_cam;
+mod eigen_grad_cam;
 mod grad_cam;
 mod grad_cam_elementwise;
 mod grad_cam_plus;
@@ -27,6 +30,8 @@ use onnx_graph::{Attributes, Dim, Emit, Graph, Tensor, lower};
 
 pub use cam::Cam;
 pub use deconvnet::Deconvnet;
+pub use eigen_cam::EigenCam;
+pub use eigen_grad_cam::EigenGradCam;
 pub use grad_cam::GradCam;
 pub use grad_cam_elementwise::GradCamElementwise;
 pub use grad_cam_plus::GradCamPlus;
@@ -61,6 +66,8 @@ pub const METHODS: &[&dyn Method] = &[
     &LayerCam,
     &XGradCam,
     &GradCamElementwise,
+    &EigenCam,
+    &EigenGradCam,
     &Gradient,
     &GradientTimesInput,
     &SmoothGrad,

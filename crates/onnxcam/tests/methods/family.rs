@@ -80,6 +80,36 @@ fn signed_features() {
     }
 }
 
+/// Feature maps u vᵀ of one direction: the map is |v| u, and its sign that of Σ v, whatever the class. With two, orthogonal ones, it
+/// is the longer's.
+#[test]
+fn principal_directions() {
+    let of = |names: &[&str], features, class| {
+        agreed(&linear(), names, &signed(at("features")), &one(features), class).remove(0)
+    };
+    for (sign, v) in [(1.0, [3.0, 4.0]), (-1.0, [-3.0, -4.0]), (1.0, [4.0, -3.0]), (-1.0, [3.0, -4.0])] {
+        let u = [1.0, 2.0, 0.0, 3.0];
+        let features: Vec<f32> = v.iter().flat_map(|v| u.map(|u| u * v)).collect();
+        for class in [0, 1] {
+            let found = of(&["eigen-cam"], features.clone().try_into().unwrap(), class);
+            close(found.weights[0].clone(), v.map(|v| sign * f64::from(v) / 5.0));
+            close(found.maps[0].clone(), u.map(|u| sign * 5.0 * f64::from(u)));
+        }
+    }
+    // Directions (3, 4)/5 and (4, −3)/5, cells (2, 0, 2, 1) and (0, 2, −1, 2): both of them orthogonal, the second shorter.
+    let (long, short) = ([2.0, 0.0, 2.0, 1.0], [0.0, 1.0, -0.5, 1.0]);
+    let channel = |a: f32, b: f32| (0..4).map(move |i| (a * long[i] + b * short[i]) / 5.0);
+    let features: Vec<f32> = channel(3.0, 4.0).chain(channel(4.0, -3.0)).collect();
+    let found = of(&["eigen-cam"], features.try_into().unwrap(), 0);
+    close(found.weights[0].clone(), [0.6, 0.8]);
+    close(found.maps[0].clone(), long.map(f64::from));
+    // g A is of one direction where one channel has no feature map: then the map is HiResCAM's, its sign included.
+    let lone = [0.0, 0.0, 0.0, 0.0, 0.5, 0.0, 4.0, 1.0];
+    let found = of(&["eigen-grad-cam", "hirescam"], lone, 0);
+    close(found.maps[0].clone(), found.maps[1].iter().map(|v| f64::from(*v)));
+    assert!(found.maps[1].iter().any(|v| *v < 0.0));
+}
+
 /// What each formula of Grad-CAM++ makes of [`linear`]: the weights, and what is said of the map.
 fn by_formula(variant: &str, features: [f32; 8], class: i64) -> (Vec<f32>, Vec<String>) {
     let method = find_variant("grad-cam++", variant).unwrap();
