@@ -4,12 +4,16 @@
 """
 
 import make_checkpoints
+import make_family
 import make_golden
 import make_lite
 import make_operator_gradients
 import make_pictures
+import make_pixels
 import make_preprocess
 import make_quantised
+import make_runs
+import make_tokens
 import make_vendor
 
 if __name__ == "__main__":
@@ -19,5 +23,9 @@ if __name__ == "__main__":
     make_pictures.main()
     make_checkpoints.main()
     make_golden.main()
+    make_family.main()
+    make_tokens.main()
     make_quantised.main()
+    make_runs.main()
+    make_pixels.main()
     make_vendor.main()

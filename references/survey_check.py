@@ -51,12 +51,16 @@ class Failure(Exception):
 @dataclass
 class Seen:
     """What the program made of a file: the predicted class, its score and the maps {method: [h, w]} by engine, and the
-    target layer's value [1, K, h, w]."""
+    target layer's value, as the file has it."""
 
     predicted: int = None
     scores: dict = field(default_factory=dict)
     maps: dict = field(default_factory=dict)
     features: np.ndarray = None
+
+    def grid(self):
+        """Rows and columns of the maps."""
+        return self.maps["ort"][METHODS[0]].shape
 
 
 def check(member, exporters, scratch, program, limit_s):
@@ -147,7 +151,7 @@ def look(program, x, record):
     layer = next(layer for layer in listed["layers"] if layer["automatic"])
     seen.features = values(program.folder, layer["tensor"], x)
     named = {key: layer[key] for key in ("tensor", "module", "operator")}
-    record["layer"] = named | {"shape": list(seen.features.shape[1:])}
+    record["layer"] = named | {"shape": layer["maps"][1:]}
     record["cost"] = cost(program)
     return seen
 
@@ -197,7 +201,9 @@ def compare(model, x, records, seen):
     """Holds scores and maps against PyTorch's, and says in the records what differs."""
     exporters = list(seen)
     classes = [seen[exporter].predicted for exporter in exporters]
-    logits, candidates = survey_autograd.references(model, x, [seen[e].features for e in exporters], classes)
+    logits, candidates = survey_autograd.references(
+        model, x, [seen[e].features for e in exporters], [seen[e].grid() for e in exporters], classes
+    )
     largest = np.abs(logits).max()
     for exporter, found in zip(exporters, candidates):
         record, one = records[exporter], seen[exporter]

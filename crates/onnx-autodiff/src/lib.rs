@@ -2,6 +2,7 @@
 //!
 //! [`gradient`] sweeps a [`Graph`] backwards from seeds and appends, for each node on the way, the nodes of its
 //! vector-Jacobian product (VJP). One small rule an operator, in [`RULES`]; everything emitted is standard ONNX.
+//! [`gradient_by`] does so with another rule for activations ([`ActivationRule`]).
 //!
 //! ```
 //! use onnx_graph::{DataType, Dim, Emit, Graph, dump};
@@ -15,12 +16,14 @@
 //! # Ok::<(), onnx_autodiff::GradientError>(())
 //! ```
 
+mod activation;
 mod rules;
 mod sweep;
 mod vjp;
 
+pub use activation::{Activation, ActivationRule};
 pub use rules::{RULES, Rule};
-pub use sweep::{GradientError, gradient};
+pub use sweep::{GradientError, activations_between, gradient, gradient_by};
 pub use vjp::Vjp;
 
 #[cfg(doc)]

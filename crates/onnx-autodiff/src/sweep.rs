@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use onnx_graph::{Emit, EmitError, Graph, Node, Tensor, printable};
 
+use crate::activation::{Activation, ActivationRule, activations};
 use crate::rules::{RULES, Rule};
 use crate::vjp::Vjp;
 
@@ -33,11 +34,27 @@ pub fn gradient(
     seeds: &[(Tensor, Tensor)],
     wrt: &[Tensor],
 ) -> Result<Vec<Option<Tensor>>, GradientError> {
+    gradient_by(graph, seeds, wrt, ActivationRule::Exact)
+}
+
+/// The same with another rule for what activations send back: what is called guided backpropagation and deconvnet, and is no
+/// gradient of anything.
+///
+/// # Errors
+/// As [`gradient`].
+pub fn gradient_by(
+    graph: &mut Graph,
+    seeds: &[(Tensor, Tensor)],
+    wrt: &[Tensor],
+    rule: ActivationRule,
+) -> Result<Vec<Option<Tensor>>, GradientError> {
     for (tensor, seed) in seeds {
         check_seed(graph, *tensor, *seed)?;
     }
-    let path = between(graph, seeds, wrt);
+    let seeded: Vec<Tensor> = seeds.iter().map(|(t, _)| *t).collect();
+    let path = between(graph, &seeded, wrt);
     let ends = ends(graph, seeds, wrt);
+    let activations = if rule == ActivationRule::Exact { HashMap::new() } else { path.activations(graph) };
     let e = Emit::new(graph);
     let mut gradients: HashMap<Tensor, Tensor> = HashMap::new();
     for (tensor, seed) in seeds {
@@ -45,6 +62,17 @@ pub fn gradient(
     }
     for index in path.nodes.iter().rev() {
         let node = e.graph().nodes()[*index].clone();
+        let activation = node.outputs.iter().flatten().find_map(|t| activations.get(t));
+        if let Some(Activation { input, output, .. }) = activation
+            && let Some(dy) = gradients.get(output).copied()
+        {
+            let rectified = e.relu(dy);
+            if rule == ActivationRule::Deconvnet {
+                add(&e, &mut gradients, *input, rectified);
+                continue;
+            }
+            gradients.insert(*output, rectified);
+        }
         let output_grads: Vec<Option<Tensor>> =
             node.outputs.iter().map(|t| t.and_then(|t| gradients.get(&t).copied())).collect();
         if output_grads.iter().all(Option::is_none) {
@@ -109,6 +137,14 @@ fn add(e: &Emit, gradients: &mut HashMap<Tensor, Tensor>, tensor: Tensor, gradie
     gradients.insert(tensor, sum);
 }
 
+/// The activations between the seeds' tensors and `wrt`: what [`gradient_by`] treats by its rule, first to last.
+pub fn activations_between(graph: &Graph, ends: &[Tensor], wrt: &[Tensor]) -> Vec<Activation> {
+    let path = between(graph, ends, wrt);
+    let mut activations: Vec<Activation> = path.activations(graph).into_values().collect();
+    activations.sort_by_key(|a| graph.producer_index(a.output));
+    activations
+}
+
 struct Path {
     /// Indices of the nodes that lie between, ascending.
     nodes: Vec<usize>,
@@ -116,9 +152,17 @@ struct Path {
     tensors: HashSet<Tensor>,
 }
 
-fn between(graph: &Graph, seeds: &[(Tensor, Tensor)], wrt: &[Tensor]) -> Path {
-    let ends: Vec<Tensor> = seeds.iter().map(|(t, _)| *t).collect();
-    let needed = graph.needed_for(&ends);
+impl Path {
+    /// Activations by what they make.
+    fn activations(&self, graph: &Graph) -> HashMap<Tensor, Activation> {
+        let nodes = self.nodes.iter().map(|index| &graph.nodes()[*index]);
+        let found = activations(graph, nodes, |t| self.tensors.contains(&t));
+        found.into_iter().map(|a| (a.output, a)).collect()
+    }
+}
+
+fn between(graph: &Graph, ends: &[Tensor], wrt: &[Tensor]) -> Path {
+    let needed = graph.needed_for(ends);
     let mut tensors: HashSet<Tensor> = wrt.iter().copied().collect();
     let mut nodes = Vec::new();
     for (index, node) in graph.nodes().iter().enumerate() {

@@ -232,6 +232,11 @@ impl<'g> Emit<'g> {
         self.node("Relu", &[a], Attributes::none())
     }
 
+    /// |a|.
+    pub fn abs(&self, a: Tensor) -> Tensor {
+        self.node("Abs", &[a], Attributes::none())
+    }
+
     /// 1 / a.
     pub fn reciprocal(&self, a: Tensor) -> Tensor {
         self.node("Reciprocal", &[a], Attributes::none())
@@ -272,6 +277,11 @@ impl<'g> Emit<'g> {
     /// mask to multiply with. (`Where` is not vectorised in ONNX Runtime, a product is.)
     pub fn mask(&self, op: &'static str, a: Tensor, b: Tensor) -> Tensor {
         self.cast(self.compare(op, a, b), self.float_type(a))
+    }
+
+    /// 1, 0 or −1, as a is positive, zero or negative.
+    pub fn sign(&self, a: Tensor) -> Tensor {
+        self.node("Sign", &[a], Attributes::none())
     }
 
     /// 1 where a > 0, else 0.

@@ -39,7 +39,7 @@ pub use external::ExternalError;
 pub use graph::{Carried, Graph, Known, Node, PREFIX, TARGET, Tensor, TensorInfo};
 pub use import::{ImportOptions, Imported, OPSETS, TRAINING_MODE, import, operators};
 pub use model::{Model, ModelError};
-pub use rewrite::rewrite;
+pub use rewrite::{cut, rewrite};
 pub use share::data_files;
 pub use spell::{
     Added, AttachError, Attached, Attachment, SpellError, Spelling, attach, detach, keep_outputs, spell, tensor_names,

@@ -38,6 +38,35 @@ pub fn channel_window_mean(e: &Emit, x: Tensor, before: i64, after: i64) -> Tens
     e.reshape(e.node("AveragePool", &[plane], attributes), shape)
 }
 
+/// The last axes stretched to other extents, half-pixel bilinear: the centre of cell i of n lies at (i + ½)/n, and beyond the
+/// outermost centres the outermost cells go on. What `Resize` does with sizes and its defaults, mode linear.
+///
+/// X [.., h, w] -> [.., H, W], of known sizes.
+pub fn resize_bilinear(e: &Emit, x: Tensor, height: Dim, width: Dim) -> Tensor {
+    let shape = e.shape(x);
+    let from = |back: usize| shape.len().checked_sub(back).and_then(|i| shape[i].known()).unwrap_or(1);
+    let across = e.constants_like(x, &sizes(from(1), width), &bilinear(from(1), width)); // [w, W]
+    let down = e.constants_like(x, &sizes(from(2), height), &bilinear(from(2), height)); // [h, H]
+    e.matmul(e.swap_last(down), e.matmul(x, across))
+}
+
+fn sizes(from: i64, to: Dim) -> [usize; 2] {
+    [from, to.known().unwrap_or(1)].map(|size| usize::try_from(size).unwrap_or(1))
+}
+
+/// What the cells of X weigh in the cells of Y, [from, to].
+fn bilinear(from: i64, to: Dim) -> Vec<f64> {
+    let [from, to] = sizes(from, to);
+    let mut matrix = vec![0.0; from * to];
+    for i in 0..to {
+        let at = ((i as f64 + 0.5) / to as f64 * from as f64 - 0.5).clamp(0.0, from as f64 - 1.0);
+        let (low, share) = (at as usize, at.fract());
+        matrix[low * to + i] += 1.0 - share;
+        matrix[(low + 1).min(from - 1) * to + i] += share;
+    }
+    matrix
+}
+
 /// MaxPool or AveragePool, dilated as it may be, axis by axis: the largest, or the mean, of strided slices of X, padded with
 /// −∞ or 0. `None` where a size is not known, and of integers.
 ///

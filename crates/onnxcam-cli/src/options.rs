@@ -3,13 +3,14 @@
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
+use onnxcam::Model;
 use onnxcam::cache::{Cache, CacheError};
 use onnxcam::classifier::Setup;
 use onnxcam::engine::{Choice, Chosen, EngineError, Search, choose};
 use onnxcam::explain::PlanOptions;
 use onnxcam::model::catalogue::{EFFICIENTNET_LITE0, find};
 use onnxcam::model::model;
-use onnxcam::target::{Activation, HeadOptions};
+use onnxcam::target::{Activation, HeadOptions, Part, Score};
 
 use crate::out::note;
 
@@ -31,6 +32,14 @@ pub struct ModelOptions {
     /// The output with the class scores, where several could be meant
     #[arg(long, value_name = "NAME")]
     pub output: Option<String>,
+    /// A part of an output to explain instead, of a detector or a segmentation network: the output and an entry for each axis
+    /// but the batch: c for the classes, a number, or a range to average over: 'out[c, 10:20, 30:40]', 'boxes[c4:, 1234]'
+    #[arg(long, value_name = "PART", conflicts_with_all = ["output", "score_graph"])]
+    pub score: Option<Part>,
+    /// An ONNX graph behind the model that makes the scores: its inputs are called like the model's outputs, its output is
+    /// [N, classes] or [N]
+    #[arg(long, value_name = "FILE", conflicts_with = "output")]
+    pub score_graph: Option<PathBuf>,
     /// How scores become probabilities: softmax, sigmoid or none [default: as the model says]
     #[arg(long, value_name = "HOW")]
     pub activation: Option<Activation>,
@@ -50,8 +59,8 @@ impl ModelOptions {
         Ok(model(entry, &cache.locate()?, &mut |line| note(line))?)
     }
 
-    /// These options, as settling a classifier takes them.
-    pub fn apply<'m>(&self, mut setup: Setup<'m>) -> Setup<'m> {
+    /// Tells a classifier's setup what its file does not say.
+    pub fn tell<'m>(&self, mut setup: Setup<'m>) -> anyhow::Result<Setup<'m>> {
         if let Some(output) = &self.output {
             setup = setup.output(output);
         }
@@ -61,16 +70,28 @@ impl ModelOptions {
         if let Some((height, width)) = self.input_size {
             setup = setup.input_size(height, width);
         }
-        self.input.iter().fold(setup, |setup, (name, values)| setup.input_value(name, values))
+        if let Some(score) = self.score()? {
+            setup = setup.score(score);
+        }
+        Ok(self.input.iter().fold(setup, |setup, (name, values)| setup.input_value(name, values)))
     }
 
     /// These options, as planning an explanation takes them.
-    pub fn plan(&self, layer: Option<&str>) -> PlanOptions {
+    pub fn plan(&self, layer: Option<&str>) -> anyhow::Result<PlanOptions> {
         let mut options = PlanOptions { layer: layer.map(str::to_owned), ..Default::default() };
         options.import.input_size = self.input_size;
         options.import.values = self.input.clone();
-        options.head = HeadOptions { output: self.output.clone(), activation: self.activation };
-        options
+        options.head = HeadOptions { output: self.output.clone(), activation: self.activation, score: self.score()? };
+        Ok(options)
+    }
+
+    /// What is explained instead of an output as it is.
+    pub fn score(&self) -> anyhow::Result<Option<Score>> {
+        match (&self.score, &self.score_graph) {
+            (Some(part), _) => Ok(Some(Score::Part(part.clone()))),
+            (None, Some(path)) => Ok(Some(Score::graph(Model::open(path)?.file())?)),
+            (None, None) => Ok(None),
+        }
     }
 }
 

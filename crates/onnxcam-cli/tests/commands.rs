@@ -55,9 +55,57 @@ output \"logits\", 5 classes, softmax (assumed)
     assert_eq!(program.alone(&["layers", "--model", &net]).out, expected);
 }
 
-/// Patches that attend to each other.
-fn tiny_transformer() -> Maker {
+/// Patches [N, 12, 4, 6], a class token before them.
+fn tiny_tokens() -> Maker {
     Maker::new(17)
+        .input("x", "f32[1,3,16,24]")
+        .weights("patch.weight", &[12, 3, 4, 4])
+        .node("Conv", &["x", "patch.weight"], &["patches"])
+        .with("kernel_shape", [4, 4])
+        .with("strides", [4, 4])
+        .integers("list", &[3], &[0, 12, 24])
+        .node("Reshape", &["patches", "list"], &["columns"])
+        .node("Transpose", &["columns"], &["tokens"])
+        .with("perm", [0, 2, 1])
+        .weights("class", &[1, 1, 12])
+        .node("Concat", &["class", "tokens"], &["all"])
+        .with("axis", 1)
+        .node("Relu", &["all"], &["rectified"])
+        .node("Transpose", &["rectified"], &["turned"])
+        .with("perm", [0, 2, 1])
+        .node("MatMul", &["rectified", "turned"], &["likeness"])
+        .node("Softmax", &["likeness"], &["attention"])
+        .with("axis", 2)
+        .node("MatMul", &["attention", "rectified"], &["mixed"])
+        .integers("first", &[], &[0])
+        .node("Gather", &["mixed", "first"], &["chosen"])
+        .with("axis", 1)
+        .weights("fc.weight", &[12, 5])
+        .node("MatMul", &["chosen", "fc.weight"], &["logits"])
+        .output("logits", "f32[1,5]")
+}
+
+#[test]
+fn layers_of_tokens() {
+    let program = Program::new();
+    let net = program.model("vit.onnx", tiny_tokens());
+    let listed = program.alone(&["layers", &net, "--json"]).json();
+    let layers = listed["layers"].as_array().unwrap();
+    let taken = layers.iter().find(|l| l["automatic"] == true).unwrap();
+    assert_eq!(text(&taken["tensor"]), "rectified");
+    assert_eq!(taken["maps"], serde_json::json!([1, 12, 4, 6]));
+    assert_eq!(taken["other_tokens"], serde_json::json!([1, 0]));
+    assert!(layers.iter().all(|l| text(&l["tensor"]) != "mixed"), "{listed}");
+    let answer = program.alone(&["layers", &net]);
+    assert_eq!(answer.status, 0);
+    assert!(answer.out.contains("rectified          Relu       [1,25,12]: 4×6 behind 1 token"), "{}", answer.out);
+}
+
+/// Cells that two linear layers mix, and nothing that keeps them in their places.
+#[test]
+fn a_mixer_has_candidates_and_a_reason_why_none_is_automatic() {
+    let program = Program::new();
+    let net = Maker::new(17)
         .input("x", "f32[N,3,16,16]")
         .weights("patch.weight", &[12, 3, 4, 4])
         .node("Conv", &["x", "patch.weight"], &["patches"])
@@ -65,33 +113,26 @@ fn tiny_transformer() -> Maker {
         .with("strides", [4, 4])
         .integers("list", &[3], &[0, 12, 16])
         .node("Reshape", &["patches", "list"], &["columns"])
-        .node("Transpose", &["columns"], &["tokens"])
-        .with("perm", [0, 2, 1])
-        .node("MatMul", &["tokens", "columns"], &["likeness"])
-        .node("Softmax", &["likeness"], &["attention"])
-        .with("axis", 2)
-        .node("MatMul", &["attention", "tokens"], &["mixed"])
+        .weights("w1", &[16, 20])
+        .node("MatMul", &["columns", "w1"], &["hidden"])
+        .weights("w2", &[20, 16])
+        .node("MatMul", &["hidden", "w2"], &["mixed"])
         .node("ReduceMean", &["mixed"], &["mean"])
-        .with("axes", [1])
+        .with("axes", [2])
         .with("keepdims", 0)
         .weights("fc.weight", &[12, 5])
         .node("MatMul", &["mean", "fc.weight"], &["logits"])
-        .output("logits", "f32[N,5]")
-}
-
-#[test]
-fn a_transformer_has_candidates_and_a_reason_why_none_is_automatic() {
-    let program = Program::new();
-    let net = program.model("vit.onnx", tiny_transformer());
+        .output("logits", "f32[N,5]");
+    let net = program.model("mixer.onnx", net);
     let listed = program.alone(&["layers", &net, "--json"]).json();
     let layers = listed["layers"].as_array().unwrap();
-    assert_eq!(layers.iter().map(|l| text(&l["tensor"])).collect::<Vec<_>>(), ["patches"]);
-    assert_eq!(layers[0]["automatic"], false);
-    assert!(text(&listed["refusal"]).contains("mixed with each other"), "{listed}");
+    assert_eq!(text(&layers[0]["tensor"]), "patches");
+    assert!(layers.iter().all(|l| l["automatic"] == false), "{listed}");
+    assert!(text(&listed["refusal"]).contains("mixed with itself behind it"), "{listed}");
     let answer = program.alone(&["layers", &net]);
     assert_eq!(answer.status, 0);
     assert!(answer.out.contains("  patches "), "{}", answer.out);
-    assert!(answer.out.contains("transformers and their like are not supported yet"), "{}", answer.out);
+    assert!(answer.out.contains("none is taken unless --layer names it"), "{}", answer.out);
 }
 
 #[test]
@@ -145,7 +186,8 @@ fn methods_as_text_and_json() {
     let program = Program::new();
     let all: Value = program.alone(&["methods", "--json"]).json();
     let names: Vec<&str> = all.as_array().unwrap().iter().map(|m| text(&m["name"])).collect();
-    assert_eq!(names, ["grad-cam++", "grad-cam", "cam"]);
+    let known: Vec<&str> = onnxcam::method::METHODS.iter().map(|m| m.name()).collect();
+    assert_eq!((&names[..3], &names), (&["grad-cam++", "grad-cam", "cam"][..], &known));
     let list = program.alone(&["methods"]).out;
     for method in all.as_array().unwrap() {
         let name = text(&method["name"]);
@@ -157,7 +199,71 @@ fn methods_as_text_and_json() {
         }
     }
     let unknown = program.alone(&["methods", "grad-cam+++"]);
-    assert!(unknown.failure().contains("hint: the methods are grad-cam++, grad-cam, cam"), "{}", unknown.err);
+    assert!(unknown.failure().contains("hint: the methods are grad-cam++, grad-cam, cam, "), "{}", unknown.err);
+}
+
+#[test]
+fn a_method_by_another_formula() {
+    let program = Program::new();
+    let method = program.alone(&["methods", "grad-cam++", "--json"]).json();
+    let variants: Vec<&str> = method["variants"].as_array().unwrap().iter().map(text).collect();
+    let expected = ["paper", "literal", "authors", "pytorch-grad-cam", "torch-cam", "tf-keras-vis", "xplique"];
+    assert_eq!(variants, expected);
+    for variant in variants {
+        let told = program.alone(&["methods", "grad-cam++", "--variant", variant, "--json"]).json();
+        assert_eq!(text(&told["variant"]), variant);
+        assert!(variant == "paper" || text(&told["description"]).contains(&format!("(variant {variant})")));
+    }
+    let unknown = program.alone(&["methods", "cam", "--variant", "authors"]);
+    assert!(
+        unknown.failure().contains("cam has no variant \"authors\"\nhint: its only one is paper"),
+        "{}",
+        unknown.err
+    );
+    assert_eq!(program.alone(&["methods", "--variant", "authors"]).status, 2, "a variant of no method");
+}
+
+/// A picture of 16 × 16 with some structure.
+fn photograph(program: &Program) {
+    let rgb = image::RgbImage::from_fn(16, 16, |x, y| image::Rgb([16 * x as u8, 16 * y as u8, (x * y) as u8]));
+    onnxcam::heatmap::write_png(&program.path("photo.png"), &rgb, &[]).unwrap();
+}
+
+#[test]
+fn formulas_are_compared() {
+    let program = Program::new();
+    let net = program.model("net.onnx", tiny_cnn(17, 5));
+    photograph(&program);
+    let common = ["methods", "grad-cam++", "--compare", "photo.png", "--model", &net, "--class", "3"];
+    let compared = program.alone(&[&common[..], &["--json"]].concat()).json();
+    assert_eq!((&compared["class"], text(&compared["layer"])), (&Value::from(3), "features"));
+    let name = |m: &Value| format!("{} {}", text(&m["method"]), text(&m["variant"]));
+    let methods: Vec<String> = compared["methods"].as_array().unwrap().iter().map(name).collect();
+    assert_eq!(methods.len(), 9);
+    assert_eq!((&*methods[0], &*methods[8]), ("grad-cam++ paper", "grad-cam+ paper"));
+    let pairs = compared["pairs"].as_array().unwrap();
+    assert_eq!(pairs.len(), 9 * 8 / 2);
+    let pair = |first: &str, second: &str| {
+        pairs.iter().find(|p| name(&p["first"]) == first && name(&p["second"]) == second).unwrap()
+    };
+    // Behind pooling the authors' α cancels; after a ReLU the paper's equation to the letter is the paper's.
+    for same in [pair("grad-cam++ authors", "grad-cam+ paper"), pair("grad-cam++ paper", "grad-cam++ literal")] {
+        for of in ["maps", "weights"] {
+            let [correlation, difference] = ["correlation", "difference"].map(|k| same[of][k].as_f64().unwrap());
+            assert!((correlation - 1.0).abs() < 1e-9 && difference < 1e-5, "{same}");
+        }
+    }
+    assert!(pair("grad-cam++ paper", "grad-cam++ torch-cam")["weights"]["difference"].as_f64().unwrap() > 1e-2);
+
+    let told = program.alone(&common).out;
+    for method in &methods {
+        assert!(told.contains(method.as_str()), "{method} is not in {told}");
+    }
+    assert!(told.starts_with("photo.png, class 3 class 3, layer \"features\", "), "{told}");
+    let several = program.alone(&[&common[..6], &["--class", "top2"]].concat());
+    assert!(several.failure().contains("top2 names several classes"), "{}", several.err);
+    let missing = program.alone(&["methods", "grad-cam++", "--compare", "no such.png", "--model", &net]);
+    assert!(missing.failure().contains("no such.png"), "{}", missing.err);
 }
 
 // bench

@@ -23,5 +23,11 @@ mod names;
 mod orientations;
 #[path = "explain/pictures.rs"]
 mod pictures;
+#[path = "explain/pixel_space.rs"]
+mod pixel_space;
 #[path = "explain/replacing.rs"]
 mod replacing;
+#[path = "explain/runs.rs"]
+mod runs;
+#[path = "explain/variants.rs"]
+mod variants;

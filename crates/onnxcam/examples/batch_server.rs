@@ -46,7 +46,7 @@ fn run(mut session: Box<dyn Session>, document: &Document, queue: &Receiver<Requ
     let class = document.class.as_ref().map_or("", |class| &class.name);
     while let Ok(first) = queue.recv() {
         let (pictures, senders): (Vec<_>, Vec<_>) = [first].into_iter().chain(queue.try_iter().take(BATCH - 1)).unzip();
-        let views: Vec<_> = pictures.iter().map(|picture| picture.view()).collect();
+        let views: Vec<_> = pictures.iter().map(|p| p.view()).collect();
         let x = Value::from(stack(Axis(0), &views).expect("each has the network's shape"));
         let predicted = Value::from(ArrayD::from_elem(IxDyn(&[pictures.len()]), -1));
         let given = [(document.input.name.as_str(), &x), (document.target.name.as_str(), &predicted)];
@@ -55,7 +55,8 @@ fn run(mut session: Box<dyn Session>, document: &Document, queue: &Receiver<Requ
             let text = match found.as_deref() {
                 Ok([Value::I64(class), Value::F32(map)]) => {
                     let map = map.index_axis(Axis(0), i);
-                    let rows: Vec<String> = map.outer_iter().map(|row| format!("{:?}", row.to_vec())).collect();
+                    let rows: Vec<String> =
+                        map.outer_iter().map(|row| format!("{:?}", row.iter().collect::<Vec<_>>())).collect();
                     format!(r#"{{"class":{},"map":[{}]}}"#, class[[i]], rows.join(","))
                 }
                 other => format!(r#"{{"error":{:?}}}"#, format!("{other:?}")),

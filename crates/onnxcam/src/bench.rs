@@ -1,5 +1,6 @@
 //! What an explanation costs: the user's file as given against the explained run, in alternation.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -7,7 +8,9 @@ use ndarray::{ArrayD, IxDyn};
 use onnx_graph::{EmitError, Model, ModelError, SpellError, Spelling, import, spell};
 
 use crate::engine::{Engine, EngineError, Session, Source, Value};
-use crate::explain::{Explainer, Plan, PlanError, PlanOptions, RunError, legal};
+use crate::explain::{
+    Asked, Explainer, Plan, PlanError, PlanOptions, RunError, RunSettings, Runner, SplitExplainer, legal,
+};
 use crate::method::Method;
 
 /// What to measure.
@@ -21,11 +24,13 @@ pub struct BenchOptions {
     pub rounds: usize,
     /// Rounds before the first that counts.
     pub warm_up: usize,
+    /// How many classes of the picture, where that is to be measured beside one.
+    pub classes: Option<usize>,
 }
 
 impl Default for BenchOptions {
     fn default() -> Self {
-        BenchOptions { plan: PlanOptions::default(), threads: None, rounds: 20, warm_up: 3 }
+        BenchOptions { plan: PlanOptions::default(), threads: None, rounds: 20, warm_up: 3, classes: None }
     }
 }
 
@@ -77,6 +82,19 @@ pub struct ExplainedTimes {
     pub times: Times,
     /// Its median over the plain run's, both from the same rounds.
     pub ratio: f64,
+    /// Several classes, where that was asked for and the graph runs in two parts.
+    pub classes: Option<SeveralTimes>,
+}
+
+/// Several classes of one picture: one pass of the backbone, and the tail for each class.
+#[derive(Clone, Copy, Debug)]
+pub struct SeveralTimes {
+    /// How many.
+    pub count: usize,
+    /// Its times.
+    pub times: Times,
+    /// Its median over that of one class alone, both from the same rounds.
+    pub ratio: f64,
 }
 
 /// What was measured, batch 1.
@@ -127,20 +145,52 @@ pub fn bench(
     for methods in sets {
         let plan = Plan::new(model, &methods, &options.plan)?;
         let mut explainer = Explainer::new(&plan, engine, 1, options.threads)?;
-        let (mut plain_runs, mut runs) = (Vec::new(), Vec::new());
-        for round in 0..options.warm_up + options.rounds.max(1) {
+        let mut runner = Runner::new(&plan, engine, options.threads);
+        let many = !plan.runs.is_empty();
+        let warm_up = if many { options.warm_up.min(1) } else { options.warm_up };
+        let mut split = match options.classes {
+            Some(count) if !many => SplitExplainer::new(&plan, engine, 1, options.threads)?.map(|split| (count, split)),
+            _ => None,
+        };
+        let (mut plain_runs, mut runs, mut several) = (Vec::new(), Vec::new(), Vec::new());
+        for round in 0..warm_up + options.rounds.max(1) {
             let (before, ()) = timed(|| plain.run())?;
-            let (with, _) = timed(|| explainer.run(&picture, &[-1]))?;
-            if round >= options.warm_up {
+            let (with, ()) = timed(|| predicted(&mut explainer, &mut runner, &picture))?;
+            let of_several = split.as_mut().map(|(count, split)| timed(|| top(split, &picture, *count))).transpose()?;
+            if round >= warm_up {
                 plain_runs.push(before);
                 runs.push(with);
+                several.extend(of_several.map(|(time, ())| time));
             }
         }
         all_plain.extend(&plain_runs);
         let times = Times::of(runs);
-        explained.push(ExplainedTimes { methods, times, ratio: times.median / Times::of(plain_runs).median });
+        let classes = split.map(|(count, _)| {
+            let of_several = Times::of(several);
+            SeveralTimes { count, times: of_several, ratio: of_several.median / times.median }
+        });
+        explained.push(ExplainedTimes { methods, times, ratio: times.median / Times::of(plain_runs).median, classes });
     }
     Ok(Bench { layer: whole.layer.name, plain: Times::of(all_plain), rewritten, explained, notes: whole.notes })
+}
+
+/// The predicted class by every method, those of many runs included.
+fn predicted(explainer: &mut Explainer, runner: &mut Runner, picture: &ArrayD<f32>) -> Result<(), RunError> {
+    let explained = explainer.run(picture, &[-1])?;
+    let asked: Vec<Asked> = explained.iter().map(|e| Asked { class: e.class, rival: e.rival }).collect();
+    runner.run(picture, &asked, RunSettings::default(), &mut |_| ControlFlow::Continue(()))?;
+    Ok(())
+}
+
+/// The predicted class, which brings the scores, then as many others as make `count`.
+fn top(split: &mut SplitExplainer, picture: &ArrayD<f32>, count: usize) -> Result<(), RunError> {
+    let handed = split.backbone(picture)?;
+    for picture in &handed {
+        let classes = split.tail(&[(picture, -1)])?.first().map_or(0, |first| first.scores.len());
+        let others: Vec<_> = (0..classes.min(count.saturating_sub(1))).map(|class| (picture, class as i64)).collect();
+        split.tail(&others)?;
+    }
+    Ok(())
 }
 
 fn timed<T, E>(work: impl FnOnce() -> Result<T, E>) -> Result<(Duration, T), E> {

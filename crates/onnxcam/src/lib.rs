@@ -35,6 +35,7 @@
 pub mod bench;
 pub mod cache;
 pub mod classifier;
+pub mod compare;
 pub mod digest;
 pub mod doctor;
 pub mod engine;
@@ -50,7 +51,7 @@ pub mod source;
 pub mod target;
 
 pub use classifier::{Error, Explanation, Model, PictureExplainer, Target};
-pub use onnx_graph::{ModelError, printable, show_shape};
+pub use onnx_graph::{Dim, ModelError, printable, show_shape};
 
 /// The example in the project's README compiles.
 #[cfg(doctest)]

@@ -577,3 +577,31 @@ fn weights_that_are_shared() {
     assert!(error.contains("they are not in one folder\nhint: "), "{error}");
     assert_eq!(std::fs::read_dir(elsewhere.path()).unwrap().count(), 0);
 }
+
+/// In the space of the picture the file has what the method says of every sample, whatever size maps are brought to. What is
+/// made of many runs is no file.
+#[test]
+fn attributions_are_exported_and_many_runs_are_not() {
+    let (model, _folder) = open(tiny_cnn(17, 5));
+    let settled_for = |names: &[&str]| settled(&model, names);
+    let names = ["guided-grad-cam++", "gradient", "grad-cam"];
+    let (both, alone) = (settled_for(&names), settled_for(&["gradient"]));
+    let x = pictures(&[2, 3, 16, 16], 4);
+    for engine in engines() {
+        for (settled, count) in [(&both, 3), (&alone, 1)] {
+            let options = ExportOptions { resize_to_input: true, ..ExportOptions::default() };
+            let file = exported(&model, settled, &options).to_model();
+            let (_, found) = said(&file, &engine, &x, &list(&[-1, 2]));
+            assert_eq!(found.len(), count);
+            for (i, expected) in told(settled, &engine, &x, &[-1, 2]).iter().enumerate() {
+                for (found, expected) in found.iter().zip(&expected.attributions) {
+                    let Some(expected) = expected else { continue };
+                    assert_eq!(found.shape(), [2, 3, 16, 16]);
+                    assert!(apart(&found.index_axis(Axis(0), i).to_owned(), expected, most(expected)) < 1e-5);
+                }
+            }
+        }
+    }
+    let error = Exported::of(&model, &settled_for(&["rise"]), &ExportOptions::default()).unwrap_err();
+    assert!(matches!(error, ExportError::Runs { .. }) && error.to_string().contains("RISE is made of many runs"));
+}

@@ -34,7 +34,10 @@ fn activation(model: &Model) -> (Activation, bool) {
 }
 
 fn output(name: &str) -> PlanOptions {
-    PlanOptions { head: HeadOptions { output: Some(name.to_owned()), activation: None }, ..PlanOptions::default() }
+    PlanOptions {
+        head: HeadOptions { output: Some(name.to_owned()), ..HeadOptions::default() },
+        ..PlanOptions::default()
+    }
 }
 
 #[track_caller]
@@ -212,7 +215,7 @@ fn maps_of_gradient(model: &Model) {
 #[test]
 fn the_activation_can_be_said() {
     for activation in [Activation::Sigmoid, Activation::None, Activation::Softmax] {
-        let head = HeadOptions { output: None, activation: Some(activation) };
+        let head = HeadOptions { activation: Some(activation), ..HeadOptions::default() };
         let options = PlanOptions { head, ..PlanOptions::default() };
         for model in [tiny_cnn(17, 5).model(), tiny_cnn_ending_in("Softmax", 17, 5).model()] {
             assert_eq!(plan(&model, &["grad-cam"], &options).unwrap().head.activation, activation);

@@ -224,9 +224,9 @@ fn the_picture_as_layer() {
     agreed(&tiny_cnn(17, 5).model(), &["grad-cam", "grad-cam++"], &at("x"), &pictures(&[1, 3, 16, 16], 2), 1);
 }
 
-/// Tokens that attend to each other behind the last feature map.
+/// Tokens that attend to each other: what they make is the layer, each in its place; and any layer before it is one, too.
 #[test]
-fn transformers_are_refused() {
+fn attention_keeps_the_grid() {
     let model = on_trunk(5, |net| {
         net.weights("patch", &[8, 12, 2, 2])
             .node("Conv", &["features", "patch"], &["patches"])
@@ -254,22 +254,17 @@ fn transformers_are_refused() {
             .weights("fc", &[8, 5])
             .node("MatMul", &["mean", "fc"], &["logits"])
     });
-    let error = plan(&model, &["grad-cam"], &PlanOptions::default()).unwrap_err();
-    let text = error.to_string();
-    assert!(matches!(error, PlanError::Layer(LayerError::Tokens { .. })), "{text}");
-    for part in [
-        "\"patches\" [N,8,4,4]",
-        "node \"/attention/MatMul\"",
-        "hint: transformers and their like are not supported yet",
-    ] {
-        assert!(text.contains(part), "{part} in: {text}");
+    assert_eq!(automatic(&model), "mixed");
+    for name in ["mixed", "v", "tokens", "columns", "patches"] {
+        let found = agreed(&model, &["grad-cam", "grad-cam++"], &at(name), &pictures(&[2, 3, 16, 16], 1), -1);
+        assert_eq!(found[0].maps[0].dim(), (4, 4), "{name}");
     }
-    agreed(&model, &["grad-cam", "grad-cam++"], &at("patches"), &pictures(&[2, 3, 16, 16], 1), -1);
 }
 
-/// MLP-Mixer has no attention, and mixes tokens all the same; a linear layer that classifies each cell does not.
+/// MLP-Mixer has no attention, and mixes tokens all the same. Where nothing is added that keeps them in their places, none
+/// are left. A linear layer that classifies each cell does not mix them.
 #[test]
-fn mixers_are_refused() {
+fn mixers_without_a_grid_are_refused() {
     let tokens = |net: Maker| {
         net.integers("grid", &[3], &[0, 12, 64])
             .node("Reshape", &["features", "grid"], &["columns"])
@@ -290,6 +285,7 @@ fn mixers_are_refused() {
     });
     let text = plan(&mixer, &["grad-cam"], &PlanOptions::default()).unwrap_err().to_string();
     assert!(text.contains("\"features\" [N,12,8,8]") && text.contains("node \"/mixer/MatMul\""), "{text}");
+    assert!(text.contains("leaves no grid to follow") && text.contains("hint: --layer takes this"), "{text}");
     let by_cell = on_trunk(5, |net| {
         net.integers("grid", &[3], &[0, 12, 64])
             .node("Reshape", &["features", "grid"], &["columns"])
@@ -328,7 +324,10 @@ fn channels_last_at_the_end() {
             .weights("fc", &[12, 5])
             .node("MatMul", &["mean", "fc"], &["logits"])
     });
-    assert_eq!(automatic(&bent), "features", "its channels are last");
+    assert_eq!(automatic(&bent), "rectified", "its channels are last");
+    let found =
+        agreed(&bent, &["grad-cam", "grad-cam++", "cam"], &PlanOptions::default(), &pictures(&[2, 3, 16, 16], 1), -1);
+    assert_eq!(found[0].maps[0].dim(), (8, 8));
     let found = agreed(&model, &["grad-cam", "grad-cam++"], &PlanOptions::default(), &pictures(&[1, 3, 16, 16], 1), -1);
     assert_eq!(found[0].maps[0].dim(), (8, 8));
     assert_eq!(automatic(&tiny_nhwc(17, 5).model()), "features", "channels last at the input");
@@ -434,7 +433,10 @@ fn layers_that_are_refused() {
     assert_eq!(text("side"), "the scores do not depend on layer \"side\"");
     assert_eq!(text("position"), "layer \"position\" does not depend on the picture");
     assert_eq!(text("conv1.weight"), "layer \"conv1.weight\" does not depend on the picture");
-    assert_eq!(text("flat"), "layer \"flat\" is f32[N,12]; a map needs feature maps [N, channels, height, width]");
+    assert_eq!(
+        text("flat"),
+        "layer \"flat\" is f32[N,12]; a map needs feature maps [N, channels, height, width], or tokens of a grid that can be followed from a convolution on"
+    );
 
     // What lies between has to have a gradient.
     let odd = on_trunk(5, |net| {

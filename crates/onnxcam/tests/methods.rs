@@ -2,6 +2,8 @@
 
 #[path = "support/both.rs"]
 mod both;
+#[path = "methods/family.rs"]
+mod family;
 #[path = "methods/formulas.rs"]
 mod formulas;
 #[path = "support/heads.rs"]
@@ -12,7 +14,8 @@ use formulas::{OTHERS, literal};
 use heads::{Head, edited};
 use ndarray::{Array3, ArrayD, Axis, array};
 use onnx_graph::Model;
-use onnxcam::explain::{Explained, PlanError, PlanOptions};
+use onnxcam::explain::{Explained, Plan, PlanError, PlanOptions};
+use onnxcam::method::{METHODS, find_variant};
 use testkit::evaluate;
 use testkit::models::{Maker, tiny_cnn, tiny_conv_head};
 

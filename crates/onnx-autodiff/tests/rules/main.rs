@@ -1,6 +1,7 @@
 //! Every rule against central differences, in f64 on the literal evaluator; and on rten, which has to get the same from
 //! the graph written as ONNX. One primitive, one line.
 
+mod activations;
 mod elementwise;
 mod formulas;
 mod graphs;

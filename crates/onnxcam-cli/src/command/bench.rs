@@ -34,6 +34,9 @@ pub struct Arguments {
     /// Rounds to measure, one plain and one explained run each
     #[arg(long, value_name = "N", default_value = "20")]
     rounds: NonZeroUsize,
+    /// Measure so many classes of the picture, too, beside one
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..))]
+    classes: Option<u32>,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -49,7 +52,7 @@ const EXAMPLES: &str = "\
 Examples:
   onnxcam bench resnet50.onnx
   onnxcam bench resnet50.onnx --engine rten --threads 2 --rounds 50 --json
-  onnxcam bench --method grad-cam,grad-cam++";
+  onnxcam bench --method grad-cam,grad-cam++ --classes 5";
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let mut methods: Vec<&'static dyn Method> = Vec::new();
@@ -63,9 +66,10 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let model = Model::open(&path)?;
     let engine = arguments.engine.choose(&arguments.cache)?.engine;
     let options = BenchOptions {
-        plan: arguments.model.plan(arguments.layer.as_deref()),
+        plan: arguments.model.plan(arguments.layer.as_deref())?,
         threads: arguments.engine.threads(),
         rounds: arguments.rounds.get(),
+        classes: arguments.classes.map(|count| count as usize),
         ..Default::default()
     };
     let measured = bench(model.file(), &methods, &engine, &options)?;
@@ -87,10 +91,18 @@ fn print(path: &Path, engine: &dyn Engine, threads: usize, rounds: usize, measur
         [name, ms(t.min), ms(t.median), ms(t.max), ratio.map_or(String::new(), |r| format!("{r:.3}"))]
     };
     let plain = if measured.rewritten.is_some() { "plain, rewritten" } else { "plain" };
-    let explained = measured.explained.iter().map(|e| row(names(e), &e.times, Some(e.ratio)));
+    let several =
+        |e: &ExplainedTimes| e.classes.map(|c| row(format!("{}, {} classes", names(e), c.count), &c.times, None));
+    let explained = measured
+        .explained
+        .iter()
+        .flat_map(|e| [Some(row(names(e), &e.times, Some(e.ratio))), several(e)].into_iter().flatten());
     let rows = std::iter::once(row(plain.to_owned(), &measured.plain, None)).chain(explained);
     const RIGHT: Align = Align::Right;
     print_table(Some(["ms", "min", "median", "max", "ratio"]), &[Align::Left, RIGHT, RIGHT, RIGHT, RIGHT], rows)?;
+    for (e, c) in measured.explained.iter().filter_map(|e| Some((e, e.classes?))) {
+        out::line(format_args!("{}: {} classes take {:.3} times one", names(e), c.count, c.ratio))?;
+    }
     if let Some(objection) = &measured.rewritten {
         out::line("the engine does not run the file as given, so plain is the same network as onnxcam writes it:")?;
         out::line(format_args!("  {}", objection.replace('\n', "\n  ")))?;
@@ -111,6 +123,11 @@ fn to_json(path: &Path, engine: &dyn Engine, threads: usize, rounds: usize, meas
             "min_ms": rounded(e.times.min),
             "max_ms": rounded(e.times.max),
             "ratio": rounded(e.ratio),
+            "classes": e.classes.map(|c| json!({
+                "count": c.count,
+                "median_ms": rounded(c.times.median),
+                "ratio_to_one": rounded(c.ratio),
+            })),
         })
     };
     json!({

@@ -37,6 +37,9 @@ pub struct Arguments {
     /// The methods, with commas between; `onnxcam methods` lists them. Several cost hardly more than one
     #[arg(long, value_name = "NAME,…", value_delimiter = ',', default_value = "grad-cam++")]
     method: Vec<String>,
+    /// Which formula of a method that has several, as `onnxcam methods NAME` lists them [default: paper]
+    #[arg(long, value_name = "NAME")]
+    variant: Option<String>,
     /// The target layer: a tensor, a node or a module [default: the one that `onnxcam layers` marks]
     #[arg(long, value_name = "NAME")]
     layer: Option<String>,
@@ -132,14 +135,13 @@ fn warn(document: &Document) {
 }
 
 fn settle(arguments: &Arguments, model: &Model) -> anyhow::Result<Settled> {
-    let mut setup = model
-        .explain_with(&methods(&arguments.method)?)
-        .signed(arguments.signed)
-        .preprocess(arguments.preprocess.preprocessing()?);
+    let methods = methods(&arguments.method, arguments.variant.as_deref())?;
+    let setup = arguments.model.tell(model.explain_with(&methods))?;
+    let mut setup = setup.signed(arguments.signed).preprocess(arguments.preprocess.preprocessing()?);
     if let Some(layer) = &arguments.layer {
         setup = setup.layer(layer);
     }
-    Ok(arguments.model.apply(setup).settle()?)
+    Ok(setup.settle()?)
 }
 
 /// The engines that are found here.

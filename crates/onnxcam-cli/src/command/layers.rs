@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use onnxcam::explain::Layers;
 use onnxcam::target::Candidate;
-use onnxcam::{Model, printable, show_shape};
+use onnxcam::{Dim, Model, printable, show_shape};
 use serde_json::{Value, json};
 
 use crate::options::{CacheOptions, ModelOptions};
@@ -40,7 +40,7 @@ Examples:
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let path = arguments.model.path(arguments.file.as_ref(), &arguments.cache)?;
-    let layers = Layers::of(Model::open(&path)?.file(), &arguments.model.plan(None))?;
+    let layers = Layers::of(Model::open(&path)?.file(), &arguments.model.plan(None)?)?;
     layers.notes.iter().for_each(note);
     match arguments.json {
         true => out::line(to_json(&path, &layers))?,
@@ -54,7 +54,7 @@ fn print(layers: &Layers) -> io::Result<()> {
     let header = ["", "tensor", "module", "operator", "shape"];
     let row = |c: &Candidate| {
         let mark = if c.automatic { "*" } else { "" };
-        [mark.to_owned(), printable(&c.layer.name), printable(&c.layer.module), c.op.clone(), show_shape(&c.shape)]
+        [mark.to_owned(), printable(&c.layer.name), printable(&c.layer.module), c.op.clone(), shape_of(c)]
     };
     if !layers.candidates.is_empty() {
         print_table(Some(header), &[Align::Left; 5], layers.candidates.iter().map(row))?;
@@ -66,15 +66,35 @@ fn print(layers: &Layers) -> io::Result<()> {
     }
 }
 
+/// Its shape, and where that is not [N, K, h, w], the cells that it holds.
+fn shape_of(c: &Candidate) -> String {
+    let ((rows, columns), (before, behind)) = (c.layer.view.grid(), c.layer.view.extras());
+    let tokens = |count: i64, place: &str| match count {
+        0 => String::new(),
+        1 => format!(" {place} 1 token"),
+        several => format!(" {place} {several} tokens"),
+    };
+    let cells = match c.layer.view.is_identity() {
+        true => String::new(),
+        false => format!(": {rows}×{columns}{}{}", tokens(before, "behind"), tokens(behind, "before")),
+    };
+    show_shape(&c.shape) + &cells
+}
+
 fn to_json(path: &Path, layers: &Layers) -> Value {
     let candidate = |c: &Candidate| {
         // A size that depends on the batch is given as text.
-        let shape: Vec<Value> = c.shape.iter().map(|d| d.known().map_or(json!(d.to_string()), |n| json!(n))).collect();
+        let sizes = |shape: &[Dim]| -> Vec<Value> {
+            shape.iter().map(|d| d.known().map_or(json!(d.to_string()), |n| json!(n))).collect()
+        };
+        let (before, behind) = c.layer.view.extras();
         json!({
             "tensor": c.layer.name,
             "module": c.layer.module,
             "operator": c.op,
-            "shape": shape,
+            "shape": sizes(&c.shape),
+            "maps": sizes(c.layer.view.shape()),
+            "other_tokens": [before, behind],
             "automatic": c.automatic,
         })
     };

@@ -144,3 +144,25 @@ fn no_softmax_of_a_softmax() {
     }
     assert!(written.err.contains("shown as they are") && !bare.err.contains("shown as they are"), "{written:?}");
 }
+
+/// The rival is in the file's name, its text, and the JSON; `second` is found by the network.
+#[test]
+fn a_class_is_contrasted_with_another() {
+    let desk = Desk::with(&["a.png"]);
+    let ran = desk.explain(&["a.png", "--class", "3", "--against", "1", "--save", "overlay,panel", "--json"]).well();
+    let found: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!((&found["explanations"][0]["class"], &found["explanations"][0]["against"]), (&3.into(), &1.into()));
+    let text = onnxcam::heatmap::read_png_text(&desk.path("a.against1.grad-cam++.overlay.png")).unwrap();
+    assert!(text.contains(&("against".to_owned(), "1".to_owned())), "{text:?}");
+    let several = desk.explain(&["a.png", "--class", "top2", "--against", "second", "--json"]).well();
+    let found: serde_json::Value = serde_json::from_str(&several.out).unwrap();
+    let pair = |i: usize| {
+        [&found["explanations"][i]["class"], &found["explanations"][i]["against"]].map(|v| v.as_u64().unwrap())
+    };
+    assert_eq!(pair(0), [pair(1)[1], pair(1)[0]], "the best two are each other's rivals");
+    let made = desk.made(".");
+    assert!(made.contains(&format!("a.class{}.against-second.grad-cam++.overlay.png", pair(0)[0])), "{made:?}");
+    desk.explain(&["a.png", "--against", "1,2"]).badly(&["is not one class", "hint: "]);
+    let alone = desk.explain(&["a.png", "--json"]).well();
+    assert!(alone.out.contains("\"against\":null"));
+}

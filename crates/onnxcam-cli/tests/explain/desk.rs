@@ -98,8 +98,9 @@ impl Desk {
     pub fn made(&self, folder: &str) -> Vec<String> {
         let entries = fs::read_dir(self.path(folder)).unwrap().map(|e| e.unwrap().file_name());
         let mut names: Vec<String> = entries.map(|n| n.to_string_lossy().into_owned()).collect();
-        let made =
-            |name: &str| [".overlay.", ".heatmap.", ".map.", ".panel.", ".onnxcam"].iter().any(|k| name.contains(k));
+        let made = |name: &str| {
+            [".overlay.", ".heatmap.", ".map.", ".explanation", ".panel.", ".onnxcam"].iter().any(|k| name.contains(k))
+        };
         names.retain(|name| made(name));
         names.sort();
         names

@@ -39,7 +39,7 @@ fn one_object_an_image_and_line() {
             top[..2].iter().flat_map(|t| ["cam", "grad-cam++"].map(|m| (m.to_owned(), t["class"].clone()))).collect();
         assert_eq!(explanations.iter().map(order).collect::<Vec<_>>(), expected);
         for explanation in explanations {
-            assert_eq!(keys(explanation), ["method", "variant", "class", "layer", "flat", "notes", "files"]);
+            assert_eq!(keys(explanation), ["method", "variant", "class", "against", "layer", "flat", "notes", "files"]);
             assert_eq!((&explanation["variant"], &explanation["layer"]), (&json!("paper"), &json!("features")));
             assert!(explanation["flat"].is_boolean() && explanation["notes"].is_array());
             let files: Vec<&str> =

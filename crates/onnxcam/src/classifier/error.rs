@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use onnx_graph::ModelError;
 
-use super::PreprocessingError;
+use super::{ClassError, PreprocessingError};
 use crate::engine::EngineError;
 use crate::explain::{PlanError, RunError};
 use crate::heatmap::HeatmapError;
@@ -43,6 +43,15 @@ pub enum Error {
         /// How many classes there are.
         classes: usize,
     },
+    /// More or less than one class to contrast with.
+    #[error("{text:?} is not one class to contrast with\nhint: a number, a name, or second")]
+    Rival {
+        /// The text.
+        text: String,
+    },
+    /// A text names no class.
+    #[error(transparent)]
+    Class(#[from] ClassError),
     /// No engine, or it does not take the model.
     #[error(transparent)]
     Engine(#[from] EngineError),

@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
+use image::RgbImage;
+use ndarray::ArrayD;
+
 use super::drawing::Drawing;
 use super::probability::ranks;
-use super::{Error, Input, Subject};
+use super::{Beyond, Error, Input, Subject};
 use crate::explain::Explained;
-use crate::heatmap::{self, Colormap, Flatness, Heatmap, PanelColumn, Placed};
+use crate::heatmap::{self, Attribution, Colormap, Flatness, Heatmap, PanelColumn, Placed};
 use crate::method::Method;
 use crate::picture::{Picture, Placement};
 
@@ -18,6 +21,7 @@ const MOST_PER_ROW: usize = 4;
 pub struct Explanation {
     subject: Arc<Subject>,
     class: usize,
+    rival: Option<usize>,
     scores: Vec<f32>,
     probabilities: Option<Vec<f64>>,
     maps: Vec<Map>,
@@ -30,7 +34,9 @@ pub struct Map {
     subject: Arc<Subject>,
     method: &'static dyn Method,
     class: usize,
+    rival: Option<usize>,
     heatmap: Heatmap,
+    attribution: Option<ArrayD<f32>>,
     placement: Placement,
     notes: Vec<String>,
 }
@@ -55,25 +61,33 @@ impl Explanation {
         input: &Input,
         explained: Explained,
     ) -> Explanation {
-        let Explained { scores, class, maps, notes: map_notes, .. } = explained;
+        let Explained { scores, class, rival, maps, attributions, notes: map_notes, .. } = explained;
         let (probabilities, said) = subject.probabilities.of_scores(&scores);
         let nan = scores.iter().any(|s| s.is_nan()).then_some("the network's scores hold NaN");
         let notes = input.notes.iter().map(String::as_str).chain(said).chain(nan).map(str::to_owned).collect();
-        let map = |((method, raw), notes): ((&&'static dyn Method, _), _)| Map {
+        let made = maps.into_iter().zip(attributions).zip(map_notes);
+        let map = |(method, ((raw, attribution), notes)): (&&'static dyn Method, ((_, _), _))| Map {
             subject: subject.clone(),
             method: *method,
             class,
+            rival,
             heatmap: Heatmap::new(raw),
+            attribution,
             placement: input.placement,
             notes,
         };
-        let maps = methods.iter().zip(maps).zip(map_notes).map(map).collect();
-        Explanation { subject: subject.clone(), class, scores, probabilities, maps, notes }
+        let maps = methods.iter().zip(made).map(map).collect();
+        Explanation { subject: subject.clone(), class, rival, scores, probabilities, maps, notes }
     }
 
     /// The class that is explained.
     pub fn class(&self) -> usize {
         self.class
+    }
+
+    /// The class that it is contrasted with.
+    pub fn rival(&self) -> Option<usize> {
+        self.rival
     }
 
     /// What it is called.
@@ -120,13 +134,15 @@ impl Explanation {
         &self.notes
     }
 
-    /// The class as captions have it: `282 tiger cat 39.5 %`.
+    /// The class as captions have it: `282 tiger cat 39.5 %`, or `282 tiger cat 39.5 %, not 285 Egyptian cat`.
     fn caption(&self) -> String {
         let percent = self.probability().map(|p| format!(" {:.1} %", 100.0 * p)).unwrap_or_default();
-        match self.subject.labels.label(self.class) {
-            Some(label) if !label.is_empty() => format!("{} {label}{percent}", self.class),
-            _ => format!("class {}{percent}", self.class),
-        }
+        let named = |class: usize| match self.subject.labels.label(class) {
+            Some(label) if !label.is_empty() => format!("{class} {label}"),
+            _ => format!("class {class}"),
+        };
+        let rather = self.rival.map(|rival| format!(", not {}", named(rival))).unwrap_or_default();
+        format!("{}{percent}{rather}", named(self.class))
     }
 }
 
@@ -136,9 +152,15 @@ impl Map {
         self.method
     }
 
-    /// Name of the target layer.
+    /// Name of the target layer; of a method in the space of the picture, the input's.
     pub fn layer(&self) -> String {
-        onnx_graph::printable(&self.subject.layer.name)
+        let name = if self.method.needs().features { &self.subject.layer.name } else { &self.subject.input };
+        onnx_graph::printable(name)
+    }
+
+    /// What a method in the space of the picture says of every sample, of the input's shape without the batch.
+    pub fn attribution(&self) -> Option<&ArrayD<f32>> {
+        self.attribution.as_ref()
     }
 
     /// The raw map `[h, w]`.
@@ -161,9 +183,35 @@ impl Map {
         self.heatmap.placed(&self.placement)
     }
 
-    /// The map in colours, as large as the picture.
+    /// The map in colours, as large as the picture; of a method in the space of the picture, what it says of red, green and
+    /// blue, about grey ([`Attribution::picture`]).
     pub fn colour(&self, colormap: Colormap) -> Drawing {
-        Drawing::new(self.placed().colour(colormap), self.text())
+        Drawing::new(self.coloured(colormap), self.text())
+    }
+
+    fn coloured(&self, colormap: Colormap) -> RgbImage {
+        match self.attribution.as_ref().and_then(|values| self.subject.in_colours(values)).and_then(Attribution::new) {
+            Some(attribution) => attribution.picture(&self.placement),
+            None => self.placed().colour(colormap),
+        }
+    }
+
+    /// The explanation map E = L ∘ I: the picture, each pixel times the map ([`Placed::explanation`]).
+    ///
+    /// # Errors
+    /// For another picture than the one explained.
+    pub fn explanation(&self, picture: &Picture) -> Result<Drawing, Error> {
+        Ok(Drawing::new(self.placed().explanation(picture)?, self.text()))
+    }
+
+    /// E = L ∘ I as the network is fed it, of the input's shape: L up-sampled to the input (half-pixel bilinear) and stretched
+    /// to 0..=1, what it leaves out made black or the mean colour.
+    ///
+    /// # Errors
+    /// [`Error::Array`] for an input of another shape than the one explained, and where black is asked for and what it is
+    /// is not known.
+    pub fn explanation_input(&self, input: &Input, beyond: Beyond) -> Result<ArrayD<f32>, Error> {
+        self.subject.masked(input, &self.heatmap, beyond)
     }
 
     /// The picture with the map's colours over it: `alpha` of them, 1 − `alpha` of the picture.
@@ -198,7 +246,7 @@ pub fn panel(
             let flat = map.heatmap.flatness().message().map(|m| format!("\n{m}")).unwrap_or_default();
             columns.push(PanelColumn {
                 caption: format!("{}\n{}{flat}", map.method.title(), explanation.caption()),
-                heatmap: placed.colour(colormap),
+                heatmap: map.coloured(colormap),
                 overlay: placed.overlay(picture, colormap, alpha)?,
             });
         }
@@ -220,12 +268,16 @@ fn text(subject: &Subject, maps: &[&Map]) -> Vec<(&'static str, String)> {
         }
         values.join(", ")
     };
-    vec![
+    let mut text = vec![
         ("method", each(&|m| m.method.name().to_owned())),
         ("variant", each(&|m| m.method.variant().to_owned())),
         ("layer", each(&|m| m.layer())),
         ("class", each(&|m| m.class.to_string())),
         ("label", each(&|m| subject.label(m.class).into_owned())),
         ("model", subject.digest.to_string()),
-    ]
+    ];
+    if maps.iter().any(|m| m.rival.is_some()) {
+        text.push(("against", each(&|m| m.rival.map(|rival| rival.to_string()).unwrap_or_default())));
+    }
+    text
 }

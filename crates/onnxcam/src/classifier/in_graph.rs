@@ -104,24 +104,6 @@ impl Normalisation {
     }
 }
 
-/// Where the graph takes the input's channels to be, if it shows: behind, where its first node that moves axes brings them
-/// forward; in front, where the first that minds is one of those that have them there.
-pub(super) fn layout_in(graph: &Graph, input: Tensor) -> Option<Layout> {
-    let consumers = graph.consumers();
-    let mut at = input;
-    loop {
-        let &[reader] = consumers.get(&at)?.as_slice() else { return None };
-        let node = &graph.nodes()[reader];
-        match &*node.op {
-            "Transpose" if node.attributes.ints("perm") == [0, 3, 1, 2] => return Some(Layout::Nhwc),
-            "Conv" | "MaxPool" | "AveragePool" | "BatchNormalization" => return Some(Layout::Nchw),
-            "Cast" | "Add" | "Sub" | "Mul" | "Div" | "QuantizeLinear" | "DequantizeLinear" => {}
-            _ => return None,
-        }
-        at = node.outputs.first().copied()??;
-    }
-}
-
 /// What is composed so far: by channel in the order they have there, which stand on this axis.
 struct Chain<'g> {
     graph: &'g Graph,

@@ -29,4 +29,4 @@ pub use model::Model;
 pub use preprocessing::{Preprocessing, PreprocessingError};
 pub use setup::{Settled, Setup};
 pub use stream::{Outcome, Seen};
-pub use subject::{Input, Subject};
+pub use subject::{Beyond, Input, Subject};

@@ -3,8 +3,9 @@
 
 use onnx_graph::{DataType, Dim, Graph, Tensor, show_shape};
 
-use super::in_graph::{Normalisation, Samples, layout_in};
+use super::in_graph::{Normalisation, Samples};
 use crate::picture::{ChannelOrder, Filter, Fit, Layout, Preprocess, Preset, numbers};
+use crate::target::layout_in;
 
 /// What the user says about preprocessing; what is left open comes from the preset.
 #[derive(Clone, Debug, Default, PartialEq)]

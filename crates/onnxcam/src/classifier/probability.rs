@@ -27,22 +27,13 @@ impl Probabilities {
         let scores: Vec<f64> = scores.iter().map(|s| f64::from(*s)).collect();
         match self.activation {
             Activation::Softmax if self.assumed && are_probabilities(&scores) => (Some(scores), Some(ALREADY)),
-            Activation::Softmax => (Some(softmax(&scores)), None),
-            Activation::Sigmoid => (Some(scores.iter().map(|s| 1.0 / (1.0 + (-s).exp())).collect()), None),
-            Activation::None => (None, None),
+            activation => (activation.probabilities(&scores), None),
         }
     }
 }
 
 fn are_probabilities(values: &[f64]) -> bool {
     values.iter().all(|v| (0.0..=1.0).contains(v)) && (values.iter().sum::<f64>() - 1.0).abs() < OFF
-}
-
-fn softmax(scores: &[f64]) -> Vec<f64> {
-    let highest = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let powers: Vec<f64> = scores.iter().map(|s| (s - highest).exp()).collect();
-    let sum: f64 = powers.iter().sum();
-    powers.iter().map(|p| p / sum).collect()
 }
 
 /// Class numbers by score, the best first, equal ones by number; NaN comes last.

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use super::probability::Probabilities;
-use super::{Error, Model, PictureExplainer, Preprocessing, Subject};
+use super::{Error, Model, PictureExplainer, Preprocessing, Subject, Target, Targets};
 use crate::cache::Cache;
 use crate::engine::{Choice, Chosen, Search, choose};
-use crate::explain::{Plan, PlanOptions};
+use crate::explain::{Layers, Plan, PlanOptions, Rival, RunSettings};
 use crate::method::Method;
 use crate::model::{Labels, labels_in};
 use crate::picture::Preset;
-use crate::target::Activation;
+use crate::target::{Activation, Head, Score, channel_axis};
 
 /// The metadata with which a model of ours names its preset and its classes.
 const PREPROCESSING: &str = "preprocessing";
@@ -25,8 +25,10 @@ pub struct Setup<'m> {
     options: PlanOptions,
     preprocessing: Preprocessing,
     labels: Option<Labels>,
+    rival: Option<String>,
     batch: usize,
     threads: Option<usize>,
+    runs: RunSettings,
 }
 
 /// A classifier with head, layer, labels and preprocessing settled, not yet on an engine.
@@ -37,6 +39,7 @@ pub struct Settled {
     signed: bool,
     batch: usize,
     threads: Option<usize>,
+    runs: RunSettings,
 }
 
 impl<'m> Setup<'m> {
@@ -47,8 +50,10 @@ impl<'m> Setup<'m> {
             options: PlanOptions::default(),
             preprocessing: Preprocessing::default(),
             labels: None,
+            rival: None,
             batch: 1,
             threads: None,
+            runs: RunSettings::default(),
         }
     }
 
@@ -73,6 +78,12 @@ impl<'m> Setup<'m> {
     /// Height and width of the input where the file leaves them open; else 224 × 224.
     pub fn input_size(mut self, height: usize, width: usize) -> Self {
         self.options.import.input_size = Some((height, width));
+        self
+    }
+
+    /// What is explained instead of an output as it is: a part of a larger one, or a computation on the outputs.
+    pub fn score(mut self, score: Score) -> Self {
+        self.options.head.score = Some(score);
         self
     }
 
@@ -103,9 +114,28 @@ impl<'m> Setup<'m> {
         self
     }
 
+    /// Explains the difference to the score of another class, S = S_class − S_rival: why this class, rather than that? A class's
+    /// number or name, or `second` for the one with the highest score beside the class explained.
+    pub fn against(mut self, class: impl Into<String>) -> Self {
+        self.rival = Some(class.into());
+        self
+    }
+
     /// Leaves the last relu of each method out, so that raw maps show negative evidence too.
     pub fn signed(mut self, signed: bool) -> Self {
         self.options.signed = signed;
+        self
+    }
+
+    /// From which noise and random masks are drawn; 0 if not said. The same seed makes the same map.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.runs.seed = seed;
+        self
+    }
+
+    /// How many noisy pictures, masks or steps methods of many runs average over; else each its own number.
+    pub fn samples(mut self, samples: usize) -> Self {
+        self.runs.samples = Some(samples);
         self
     }
 
@@ -135,35 +165,15 @@ impl<'m> Setup<'m> {
     ///
     /// # Errors
     /// [`Error::Plan`] where the model cannot be explained so, [`Error::Labels`] where names and classes differ in number.
-    pub fn settle(self) -> Result<Settled, Error> {
+    pub fn settle(mut self) -> Result<Settled, Error> {
+        self.options.layout = self.preprocessing.layout;
+        self.options.rival = self.rival()?;
         let path = self.model.path().to_owned();
         let plan = Plan::new(self.model.file(), &self.methods, &self.options);
         let plan = plan.map_err(|error| Error::Plan { path: path.clone(), error })?;
         let mut notes = plan.notes.clone();
-        let classes = plan.head.classes;
-        let labels = match self.labels {
-            Some(labels) if labels.len() != classes => {
-                return Err(Error::Labels { path, labels: labels.len(), classes });
-            }
-            Some(labels) => labels,
-            None if let Some((key, labels)) = labels_in(|key| self.model.metadata(key), classes) => {
-                notes.push(format!(
-                    "the names of the classes are from the file's metadata, `{key}`; --labels names others"
-                ));
-                labels
-            }
-            None if !plan.head.names.is_empty() => {
-                notes.push("the names of the classes are from the file's ZipMap; --labels names others".to_owned());
-                Labels::new(plan.head.names.iter().cloned())
-            }
-            None if classes == Labels::imagenet().len() => {
-                if self.model.metadata(LABELS) != Some(IMAGENET) {
-                    notes.push(format!("the {classes} classes are assumed to be ImageNet's; --labels names others"));
-                }
-                Labels::imagenet().clone()
-            }
-            None => Labels::new([]),
-        };
+        let (labels, said) = self.labels_of(&plan.head)?;
+        notes.extend(said);
         let input = plan.graph.tensor(plan.input);
         let shape = input.shape.clone().unwrap_or_default();
         let named = self.model.metadata(PREPROCESSING);
@@ -174,13 +184,64 @@ impl<'m> Setup<'m> {
             probabilities: Probabilities::of(&plan.head, self.options.head.activation),
             head: plan.head.clone(),
             layer: plan.layer.clone(),
+            input: input.name.to_string(),
+            channels: channel_axis(&plan.graph, plan.input, self.options.layout),
             labels,
             preprocessing,
             shape,
             notes,
         };
+        let runs = RunSettings { signed: self.options.signed, ..self.runs };
         let (signed, batch, threads) = (self.options.signed, self.batch, self.threads);
-        Ok(Settled { plan, subject: Arc::new(subject), signed, batch, threads })
+        Ok(Settled { plan, subject: Arc::new(subject), signed, batch, threads, runs })
+    }
+}
+
+impl Setup<'_> {
+    /// The names of the classes, and where they are from.
+    fn labels_of(&self, head: &Head) -> Result<(Labels, Option<String>), Error> {
+        let classes = head.classes;
+        match &self.labels {
+            Some(labels) if labels.len() != classes => {
+                let path = self.model.path().to_owned();
+                Err(Error::Labels { path, labels: labels.len(), classes })
+            }
+            Some(labels) => Ok((labels.clone(), None)),
+            None if let Some((key, labels)) = labels_in(|key| self.model.metadata(key), classes) => {
+                let from =
+                    format!("the names of the classes are from the file's metadata, `{key}`; --labels names others");
+                Ok((labels, Some(from)))
+            }
+            None if !head.names.is_empty() => {
+                let from = "the names of the classes are from the file's ZipMap; --labels names others".to_owned();
+                Ok((Labels::new(head.names.iter().cloned()), Some(from)))
+            }
+            None if classes == Labels::imagenet().len() => {
+                let named = self.model.metadata(LABELS) == Some(IMAGENET);
+                let from = format!("the {classes} classes are assumed to be ImageNet's; --labels names others");
+                Ok((Labels::imagenet().clone(), (!named).then_some(from)))
+            }
+            None => Ok((Labels::new([]), None)),
+        }
+    }
+
+    /// The rival that was named.
+    fn rival(&self) -> Result<Option<Rival>, Error> {
+        match self.rival.as_deref() {
+            None => Ok(None),
+            Some("second") => Ok(Some(Rival::RunnerUp)),
+            Some(text) => {
+                let failed = |error| Error::Plan { path: self.model.path().to_owned(), error };
+                let head = Layers::head_of(self.model.file(), &self.options).map_err(failed)?;
+                let (labels, _) = self.labels_of(&head)?;
+                match Targets::parse(text, &labels, head.classes)?.as_slice() {
+                    [Target::Class(class)] => Ok(Some(Rival::Class(*class))),
+                    [Target::Predicted | Target::Top(_)] | [] | [_, _, ..] => {
+                        Err(Error::Rival { text: text.to_owned() })
+                    }
+                }
+            }
+        }
     }
 }
 
@@ -200,12 +261,19 @@ impl Settled {
         self.signed
     }
 
-    /// Loads it into an engine.
+    /// Loads it into an engine, for one class a picture; see [`Settled::load_for`].
     ///
     /// # Errors
     /// Where the engine does not take the model.
     pub fn load(self, chosen: &Chosen) -> Result<PictureExplainer, Error> {
-        let methods = self.plan.maps.iter().map(|map| map.method).collect();
-        PictureExplainer::new(&self.plan, self.subject, methods, chosen, self.batch, self.threads)
+        self.load_for(chosen, &Targets::default())
+    }
+
+    /// Loads what explaining these targets takes. Others can be explained, too: what they take is loaded then.
+    ///
+    /// # Errors
+    /// Where the engine does not take the model.
+    pub fn load_for(self, chosen: &Chosen, targets: &Targets) -> Result<PictureExplainer, Error> {
+        PictureExplainer::new(self.plan, self.subject, chosen, targets, self.batch, self.threads, self.runs)
     }
 }

@@ -27,6 +27,8 @@ pub struct Outcome {
 pub struct Seen {
     /// The picture, where there is one.
     pub picture: Option<Picture>,
+    /// What the network was fed.
+    pub input: Input,
     /// One a class, in the order of the targets.
     pub explanations: Vec<Explanation>,
 }
@@ -79,11 +81,11 @@ impl PictureExplainer {
             });
             outcomes.push((source, row, result));
         }
-        let mut explained = self.explain(&inputs, targets)?.into_iter();
+        let mut explained = self.explain(&inputs, targets)?.into_iter().zip(inputs);
         for (source, row, result) in outcomes {
             let result = result.map(|picture| {
-                let explanations = explained.next().expect("one for each input");
-                Seen { picture, explanations }
+                let (explanations, input) = explained.next().expect("one for each input");
+                Seen { picture, input, explanations }
             });
             take(Outcome { source, row, result })?;
         }

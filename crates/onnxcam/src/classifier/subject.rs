@@ -3,15 +3,16 @@
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
-use ndarray::ArrayD;
+use ndarray::{Array3, ArrayD, Ix3};
 use onnx_graph::Dim;
 
 use super::preprocessing::SettledPreprocessing;
 use super::probability::Probabilities;
 use super::{ClassError, Error, PreprocessingError, Targets};
 use crate::digest::Digest;
+use crate::heatmap::Heatmap;
 use crate::model::Labels;
-use crate::picture::{Picture, Placement, Preprocess};
+use crate::picture::{ChannelOrder, Picture, Placement, Preprocess};
 use crate::target::{Head, Layer};
 
 /// A classifier's file, head, layer, classes and preprocessing, as they were settled.
@@ -21,6 +22,10 @@ pub struct Subject {
     pub(super) digest: Digest,
     pub(super) head: Head,
     pub(super) layer: Layer,
+    /// The input's name.
+    pub(super) input: String,
+    /// Which of its axes is the channels, where it may be a picture.
+    pub(super) channels: Option<usize>,
     pub(super) labels: Labels,
     pub(super) probabilities: Probabilities,
     pub(super) preprocessing: Result<SettledPreprocessing, PreprocessingError>,
@@ -35,6 +40,16 @@ pub struct Input {
     pub(super) tensor: ArrayD<f32>,
     pub(super) placement: Placement,
     pub(super) notes: Vec<String>,
+}
+
+/// What becomes of the samples that a map leaves out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Beyond {
+    /// They become black, as if the picture had been masked before preprocessing: E = L ∘ I by the letter.
+    #[default]
+    Black,
+    /// They become 0 behind preprocessing, usually the mean colour of the data set, as pytorch-grad-cam and torch-cam do.
+    Mean,
 }
 
 impl Subject {
@@ -122,6 +137,35 @@ impl Subject {
         let sizes: Vec<String> = wanted.iter().map(usize::to_string).collect();
         let expected = format!("[N, {}]", sizes.join(", "));
         Err(Error::Array { name: onnx_graph::printable(name), found: found.to_vec(), expected, wanted })
+    }
+
+    /// An attribution of the input's shape, as red, green and blue, or one channel, last: `[H, W, channels]`.
+    pub(super) fn in_colours(&self, attribution: &ArrayD<f32>) -> Option<Array3<f32>> {
+        let last = attribution.view().into_dimensionality::<Ix3>().ok()?;
+        let last = if self.channels? == 1 { last.permuted_axes([1, 2, 0]) } else { last };
+        let bgr = self.preprocess().is_ok_and(|p| p.order == ChannelOrder::Bgr);
+        let colour = |c: usize| if bgr { last.dim().2 - 1 - c } else { c };
+        Some(Array3::from_shape_fn(last.dim(), |(y, x, c)| last[(y, x, colour(c))]))
+    }
+
+    /// The input times the positive part of a map that was up-sampled to it and stretched to 0..=1.
+    pub(super) fn masked(&self, input: &Input, map: &Heatmap, beyond: Beyond) -> Result<ArrayD<f32>, Error> {
+        self.check_array(input.tensor.shape(), "an input")?;
+        let channels = self.channels.unwrap_or(1);
+        let spatial: Vec<usize> = (1..4).filter(|axis| *axis != channels).collect();
+        let size = |i: usize| spatial.get(i).and_then(|axis| input.tensor.shape().get(*axis)).copied().unwrap_or(1);
+        let whole = Placement::whole(size(1) as u32, size(0) as u32);
+        let mask = map.placed(&whole).values(); // [H, W]
+        let black = match beyond {
+            Beyond::Black => self.preprocess()?.black(),
+            Beyond::Mean => [0.0; 3],
+        };
+        let mut masked = input.tensor.clone();
+        for (at, sample) in masked.indexed_iter_mut() {
+            let nothing = black[at[channels].min(2)];
+            *sample = nothing + mask[(at[spatial[0]], at[spatial[1]])] * (*sample - nothing);
+        }
+        Ok(masked)
     }
 
     /// Width and height of the network's input as a picture.

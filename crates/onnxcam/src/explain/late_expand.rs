@@ -6,12 +6,12 @@
 use onnx_graph::{Dim, Emit, Node, Tensor};
 
 /// Operators that work element by element, each operand broadcast.
-const ELEMENTWISE: [&str; 12] =
-    ["Relu", "Reciprocal", "Neg", "Sqrt", "Exp", "Add", "Sub", "Mul", "Div", "Greater", "Less", "Equal"];
+const ELEMENTWISE: [&str; 14] =
+    ["Relu", "Reciprocal", "Neg", "Abs", "Sqrt", "Exp", "Cast", "Add", "Sub", "Mul", "Div", "Greater", "Less", "Equal"];
 
 /// The node's output, computed before its operands are expanded; `None` where that is no help.
 ///
-/// f(expand x) = expand f(x);  Σ over n equal elements = n x, their mean = x.
+/// f(expand x) = expand f(x);  Σ over n equal elements = n x, their mean and least = x.
 pub(crate) fn computed_before_expand(e: &Emit, node: &Node, inputs: &[Option<Tensor>]) -> Option<Tensor> {
     let inputs: Vec<Tensor> = inputs.iter().copied().collect::<Option<_>>()?;
     let sources: Vec<Tensor> = inputs.iter().map(|t| before_expand(e, *t).unwrap_or(*t)).collect();
@@ -24,7 +24,7 @@ pub(crate) fn computed_before_expand(e: &Emit, node: &Node, inputs: &[Option<Ten
             let sources: Vec<Option<Tensor>> = sources.into_iter().map(Some).collect();
             Some(e.expand(e.nodes(op, &sources, node.attributes.clone())[0], expanded))
         }
-        op @ ("ReduceSum" | "ReduceMean") => reduced(e, op, node, inputs[0], sources[0]),
+        op @ ("ReduceSum" | "ReduceMean" | "ReduceMin") => reduced(e, op, node, inputs[0], sources[0]),
         _ => None,
     }
 }
@@ -81,8 +81,9 @@ mod tests {
         let alpha = e.reciprocal(e.add(e.mul(g, e.sum_spatial(a)), e.scalar(2.0)));
         let (weights, mean) = (e.sum_spatial(e.mul(alpha, g)), e.mean_spatial(g));
         let product = e.mul(g, a);
+        let least = e.reduce("ReduceMin", e.abs(e.sub(g, e.positive(g))), &[2, 3], true);
         e.finish().unwrap();
-        let wanted = [weights, mean, product];
+        let wanted = [weights, mean, product, least];
         let fast = legal(&graph, &wanted, &[]).unwrap();
 
         let needed = fast.needed_for(&fast.outputs);

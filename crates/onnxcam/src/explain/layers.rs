@@ -19,6 +19,15 @@ pub struct Layers {
 }
 
 impl Layers {
+    /// The head of a model alone.
+    ///
+    /// # Errors
+    /// As [`Layers::of`].
+    pub(crate) fn head_of(model: &Model, options: &PlanOptions) -> Result<Head, PlanError> {
+        let mut imported = read(model, options)?;
+        find_head(&mut imported.graph, &options.head).map_err(|e| e.at(imported.assumed_size).into())
+    }
+
     /// Lists the layers of a model; `options.layer` and `options.signed` play no part.
     ///
     /// # Errors

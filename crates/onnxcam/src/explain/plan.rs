@@ -1,16 +1,17 @@
 //! The explained graph: the model's own nodes, and after them class, gradient and maps.
 
-use onnx_autodiff::GradientError;
+use onnx_autodiff::{ActivationRule, GradientError, activations_between, gradient_by};
 use onnx_graph::{
     Attributes, Constant, DataType, Dim, Emit, EmitError, Graph, ImportOptions, Imported, Model, ModelError, TARGET,
     Tensor, import, printable,
 };
 
 use super::pooled_head::pooled_linear_head;
-use crate::method::{At, Caveat, Method};
+use crate::method::{At, Caveat, Method, Pixels};
+use crate::picture::Layout;
 use crate::target::{
-    Head, HeadError, HeadOptions, LastLinear, Layer, LayerError, automatic_layer, find_head, find_layer, first_curved,
-    first_rounded,
+    Head, HeadError, HeadOptions, LastLinear, Layer, LayerError, View, automatic_layer, cells_reach_the_score,
+    channel_axis, find_head, find_layer, first_curved, first_rounded, picture_in_floats,
 };
 
 /// What to explain.
@@ -22,8 +23,21 @@ pub struct PlanOptions {
     pub head: HeadOptions,
     /// The target layer by tensor, node or module name; the automatic one otherwise.
     pub layer: Option<String>,
+    /// Explain the difference to another class's score: S = S_class − S_rival.
+    pub rival: Option<Rival>,
     /// Leave the last relu of each method out.
     pub signed: bool,
+    /// Where the picture's channels stand, where that is known; else as the graph shows or the shape suggests.
+    pub layout: Option<Layout>,
+}
+
+/// The class that a contrast is with: why this class, rather than that?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rival {
+    /// The one with the highest score beside the class explained.
+    RunnerUp,
+    /// This one, counted from 0.
+    Class(usize),
 }
 
 /// Why a model cannot be explained.
@@ -42,6 +56,16 @@ pub enum PlanError {
     Emit(#[from] EmitError),
     #[error("{method} is not defined for layer \"{layer}\": {reason}\nhint: grad-cam and grad-cam++ need no such head")]
     NoPooledHead { method: &'static str, layer: String, reason: String },
+    #[error(
+        "{method} averages over changed pictures, each of which has a runner-up of its own\nhint: name the class instead, as --against 285"
+    )]
+    NoContrast { method: &'static str },
+    #[error("there is no rival {rival}: the network has {classes} classes, counted from 0")]
+    NoRival { rival: String, classes: usize },
+    #[error(
+        "{method} is made at the picture, and the input is {input}\nhint: it takes pictures, [N, channels, height, width] or [N, height, width, channels], in floats or cast to them first"
+    )]
+    NoPixels { method: &'static str, input: String },
     #[error(
         "the model has {} inputs to feed:\n{}\nhint: one of them is the picture; {}", inputs.len(), inputs.join("\n"), give(others)
     )]
@@ -66,10 +90,25 @@ pub struct PlannedMap {
     pub weights: Option<Tensor>,
     /// The raw map, [N, h, w].
     pub map: Tensor,
+    /// What a method in the space of the picture says of every sample, of the picture's shape.
+    pub attribution: Option<Tensor>,
     /// What has to be said of some pictures' maps.
     pub caveat: Option<Caveat>,
     /// What has to be said of every map of this network and layer.
     pub notes: Vec<String>,
+}
+
+/// A method of many runs, and what of the graph it runs.
+#[derive(Clone, Debug)]
+pub struct PlannedRuns {
+    /// The method.
+    pub method: &'static dyn Method,
+    /// The gradient that it needs, at the feature maps or at the picture.
+    pub(super) gradient: Option<Tensor>,
+    /// Which axis of the picture is its channels, where it is one.
+    pub(super) channels: Option<usize>,
+    /// What has to be said of every map of this network and layer.
+    pub(super) notes: Vec<String>,
 }
 
 /// An explained graph, not yet tied to an engine or a batch size.
@@ -83,14 +122,22 @@ pub struct Plan {
     pub target: Tensor,
     /// The class explained, \[N\], int64.
     pub class: Tensor,
+    /// The class it is contrasted with, \[N\], int64.
+    pub rival: Option<(Rival, Tensor)>,
     /// The head.
     pub head: Head,
-    /// The target layer.
+    /// The target layer; the picture itself where no method takes feature maps.
     pub layer: Layer,
-    /// g = ∂S/∂A, [N, K, h, w], where a method needs it.
+    /// Its feature maps A, [N, K, h, w]: the layer's tensor, or as its view moves that.
+    pub features: Tensor,
+    /// The gradient of the score with respect to the layer's tensor, of its shape, where a method needs it.
     pub gradient: Option<Tensor>,
-    /// The maps, in the order of the methods.
+    /// The methods, in the order that they were asked for.
+    pub methods: Vec<&'static dyn Method>,
+    /// The maps of those that are nodes in the graph.
     pub maps: Vec<PlannedMap>,
+    /// Those that take many runs.
+    pub runs: Vec<PlannedRuns>,
     /// What was assumed; sentences for the user.
     pub notes: Vec<String>,
 }
@@ -103,50 +150,107 @@ impl Plan {
         let input = only_input(&graph)?;
         let head = find_head(&mut graph, &options.head).map_err(|e| e.at(imported.assumed_size))?;
         let layer = match &options.layer {
+            _ if !methods.iter().any(|m| m.needs().features) => the_picture(&graph, input),
             Some(name) => find_layer(&graph, &head, name)?,
             None => automatic_layer(&graph, &head)?,
         };
-        note_layer(&graph, &layer, &mut notes);
+        if let Some(name) = options.layer.as_ref().filter(|_| layer.tensor == input) {
+            let name = printable(name);
+            notes.push(format!("--layer \"{name}\" plays no part: no method asked for takes feature maps"));
+        }
+        note_layer(&graph, &head, &layer, &mut notes);
         let batch = graph.shape(head.scores).and_then(|s| s.first().copied()).unwrap_or(Dim::BATCH);
         let target = graph.add_input(TARGET, DataType::I64, vec![batch]);
         let class = emit_class(&mut graph, &head, target)?;
-        let features = layer.tensor;
-
-        let gradient = match methods.iter().any(|m| m.needs().gradient) {
-            true => Some(emit_gradient(&mut graph, &head, class, &layer)?),
-            false => None,
+        let averages = |m: &dyn Method| m.runs().is_some() && (m.needs().gradient || m.needs().pixels.is_some());
+        if let Some(method) = methods.iter().find(|m| options.rival == Some(Rival::RunnerUp) && averages(**m)) {
+            return Err(PlanError::NoContrast { method: method.title() });
+        }
+        let rival = match options.rival {
+            Some(rival) => Some((rival, emit_rival(&mut graph, &head, class, rival)?)),
+            None => None,
         };
-        let head_row =
-            match methods.iter().find(|m| m.needs().pooled_head) {
-                Some(method) => {
-                    let linear = pooled_linear_head(&graph, &head, features).map_err(|reason| {
-                        PlanError::NoPooledHead { method: method.title(), layer: printable(&layer.name), reason }
-                    })?;
-                    Some(emit_row(&mut graph, &head, &linear, class)?)
+        let explained = Choice { class, rival: rival.map(|(_, t)| t) };
+        let gradients = Gradients::new(&mut graph, methods, &head, explained, &layer, input, options.layout)?;
+        let features = as_maps(&mut graph, &layer, layer.tensor)?;
+        let gradient = match gradients.layer {
+            Some(gradient) => Some(as_maps(&mut graph, &layer, gradient)?),
+            None => None,
+        };
+        let head_row = match methods.iter().find(|m| m.needs().pooled_head) {
+            Some(method) => {
+                let linear = pooled_linear_head(&graph, &head, layer.tensor).map_err(|reason| {
+                    PlanError::NoPooledHead { method: method.title(), layer: printable(&layer.name), reason }
+                })?;
+                Some(emit_row(&mut graph, &head, &linear, explained)?)
+            }
+            None => None,
+        };
+        let curved = first_curved(&graph, &head, layer.tensor).map(|node| graph.describe(node));
+        let maps: Vec<(At, Vec<String>)> = methods
+            .iter()
+            .map(|method| {
+                let needs = method.needs();
+                let pixels = needs.pixels.and_then(|rule| gradients.pixels(rule));
+                let at = At {
+                    features: needs.features.then_some(features),
+                    gradient: gradient.filter(|_| needs.gradient),
+                    head_row: head_row.filter(|_| needs.pooled_head),
+                    pixels,
+                };
+                let curved = curved.iter().filter(|_| method.is_first_order());
+                let mut notes: Vec<String> =
+                    curved.map(|c| format!("alpha: first-order, as {c} lies between layer and score")).collect();
+                let from = pixels.map(|p| p.input).or(at.gradient.map(|_| layer.tensor));
+                notes.extend(from.and_then(|from| note_rounding(&graph, &head, from)));
+                if let Some((rule, from)) = needs.pixels.filter(|rule| *rule != ActivationRule::Exact).zip(from) {
+                    notes.push(UNFAITHFUL.to_owned());
+                    notes.extend(note_rule(&graph, &head, from, rule));
                 }
-                None => None,
-            };
-        let at = At { features: Some(features), gradient, head_row };
-        let curved = first_curved(&graph, &head, features).map(|node| graph.describe(node));
-        let rounded = first_rounded(&graph, &head, features).map(|node| graph.describe(node));
+                (at, notes)
+            })
+            .collect();
+        let channels = channel_axis(&graph, input, options.layout);
+        let mut runs = Vec::new();
+        for (method, (at, notes)) in methods.iter().zip(&maps) {
+            let Some(procedure) = method.runs() else { continue };
+            if procedure.takes_pictures() && channels.is_none() {
+                let input = graph.tensor(input).signature();
+                return Err(PlanError::NoPixels { method: method.title(), input });
+            }
+            let gradient = at.gradient.or(at.pixels.map(|pixels| pixels.gradient));
+            runs.push(PlannedRuns { method: *method, gradient, channels, notes: notes.clone() });
+        }
         let e = Emit::new(&mut graph);
-        let maps = methods.iter().map(|method| {
+        let nodes = methods.iter().zip(maps).filter(|(method, _)| method.runs().is_none());
+        let maps = nodes.map(|(method, (at, notes))| {
             let emitted = method.emit(&e, &at, options.signed);
-            let curved = curved.iter().filter(|_| method.is_first_order());
-            let rounded = rounded.iter().filter(|_| method.needs().gradient);
-            let curved = curved.map(|c| format!("alpha: first-order, as {c} lies between layer and score"));
-            let rounded = rounded.map(|r| format!("straight-through: gradients pass {r} as if it did not round"));
             PlannedMap {
                 method: *method,
                 weights: emitted.weights,
                 map: emitted.map,
+                attribution: emitted.attribution,
                 caveat: emitted.caveat,
-                notes: curved.chain(rounded).collect(),
+                notes,
             }
         });
         let maps = maps.collect();
         e.finish()?;
-        Ok(Plan { graph, input, target, class, head, layer, gradient, maps, notes })
+        Ok(Plan {
+            graph,
+            input,
+            target,
+            class,
+            rival,
+            head,
+            layer,
+            features,
+            gradient: gradients.layer,
+            methods: methods.to_vec(),
+            maps,
+            runs,
+            notes,
+        })
     }
 
     /// The batch size that the file fixes, if it does.
@@ -179,11 +283,27 @@ fn is_large(size: Dim) -> bool {
     size.known().is_some_and(|size| size > 4)
 }
 
-fn note_layer(graph: &Graph, layer: &Layer, notes: &mut Vec<String>) {
-    let shape = graph.shape(layer.tensor).unwrap_or_default();
-    if shape.iter().skip(2).all(|d| d.known() == Some(1)) {
-        notes.push(format!("layer \"{}\" has one cell only: its map is the same everywhere", printable(&layer.name)));
+fn note_layer(graph: &Graph, head: &Head, layer: &Layer, notes: &mut Vec<String>) {
+    let (name, (rows, columns)) = (printable(&layer.name), layer.view.grid());
+    if (rows, columns) == (1, 1) {
+        notes.push(format!("layer \"{name}\" has one cell only: its map is the same everywhere"));
     }
+    if !cells_reach_the_score(graph, head, layer) {
+        notes.push(format!(
+            "the score is made of the class token alone behind layer \"{name}\": its patches do not reach it, and the map is zero"
+        ));
+    }
+}
+
+/// The feature maps of the layer's tensor, or the gradient with respect to them of that with respect to the tensor.
+fn as_maps(graph: &mut Graph, layer: &Layer, t: Tensor) -> Result<Tensor, EmitError> {
+    if layer.view.is_identity() {
+        return Ok(t);
+    }
+    let e = Emit::new(graph);
+    let maps = layer.view.emit(&e, t);
+    e.finish()?;
+    Ok(maps)
 }
 
 /// The class of each picture, [N]: the target, or where that is negative the highest score's.
@@ -196,38 +316,159 @@ fn emit_class(graph: &mut Graph, head: &Head, target: Tensor) -> Result<Tensor, 
     Ok(class)
 }
 
-/// ∂S/∂A for the class of each picture.
+/// The class with the highest score beside each picture's class, or the one named: [N].
+fn emit_rival(graph: &mut Graph, head: &Head, class: Tensor, rival: Rival) -> Result<Tensor, PlanError> {
+    let missing = |rival: String| PlanError::NoRival { rival, classes: head.classes };
+    let e = Emit::new(graph);
+    let found = match rival {
+        Rival::Class(number) if number >= head.classes => return Err(missing(format!("class {number}"))),
+        Rival::RunnerUp if head.classes < 2 => return Err(missing("to the only score".to_owned())),
+        Rival::Class(number) => e.expand(e.constant(Constant::i64s(&[1], &[number as i64])), e.shape(class)),
+        Rival::RunnerUp => {
+            let least = e.number_like(head.scores, f32::NEG_INFINITY);
+            let others = e.node("Where", &[is_class(&e, head, class), least, head.scores], Attributes::none());
+            e.node("ArgMax", &[others], Attributes::none().with("axis", 1i64).with("keepdims", false))
+        }
+    };
+    e.finish()?;
+    Ok(found)
+}
+
+/// Whether a score is that of the picture's class: [N] -> [N, classes].
+fn is_class(e: &Emit, head: &Head, class: Tensor) -> Tensor {
+    let classes: Vec<i64> = (0..head.classes as i64).collect();
+    let classes = e.constant(Constant::i64s(&[1, classes.len()], &classes));
+    let batch = e.shape(class).first().copied().unwrap_or(Dim::BATCH);
+    e.compare("Equal", e.reshape(class, vec![batch, Dim::new(1)]), classes)
+}
+
+/// The score explained, S: a class's, or its difference to a rival's.
+#[derive(Clone, Copy)]
+struct Choice {
+    class: Tensor,
+    rival: Option<Tensor>,
+}
+
+impl Choice {
+    /// What `of` makes of the class, less what it makes of its rival.
+    fn each(self, e: &Emit, of: impl Fn(Tensor) -> Tensor) -> Tensor {
+        let own = of(self.class);
+        self.rival.map_or(own, |rival| e.sub(own, of(rival)))
+    }
+}
+
+/// What the methods need of gradients, each swept once.
+struct Gradients {
+    /// At the target layer.
+    layer: Option<Tensor>,
+    /// At the picture, by each rule.
+    pixels: Vec<(ActivationRule, Pixels)>,
+}
+
+impl Gradients {
+    fn new(
+        graph: &mut Graph,
+        methods: &[&'static dyn Method],
+        head: &Head,
+        explained: Choice,
+        layer: &Layer,
+        input: Tensor,
+        layout: Option<Layout>,
+    ) -> Result<Gradients, PlanError> {
+        let needs = |rule| methods.iter().find(|m| m.needs().pixels == Some(rule));
+        let mut gradients = Gradients { layer: None, pixels: Vec::new() };
+        for rule in [ActivationRule::Exact, ActivationRule::Guided, ActivationRule::Deconvnet] {
+            let at_layer = rule == ActivationRule::Exact && methods.iter().any(|m| m.needs().gradient);
+            let picture = match needs(rule) {
+                None => None,
+                Some(method) => {
+                    let floats = picture_in_floats(graph, input).zip(channel_axis(graph, input, layout));
+                    let signature = graph.tensor(input).signature();
+                    Some(floats.ok_or(PlanError::NoPixels { method: method.title(), input: signature })?)
+                }
+            };
+            let ends: Vec<Tensor> =
+                at_layer.then_some(layer.tensor).into_iter().chain(picture.map(|(input, _)| input)).collect();
+            if ends.is_empty() {
+                continue;
+            }
+            let mut found = emit_gradients(graph, head, explained, &ends, rule)?.into_iter();
+            if at_layer {
+                let off = || LayerError::OffThePath { layer: printable(&layer.name) };
+                gradients.layer = Some(found.next().flatten().ok_or_else(off)?);
+            }
+            if let Some((input, channels)) = picture {
+                let off = || LayerError::OffThePath { layer: printable(&graph.tensor(input).name) };
+                let gradient = found.next().flatten().ok_or_else(off)?;
+                gradients.pixels.push((rule, Pixels { input, gradient, channels }));
+            }
+        }
+        Ok(gradients)
+    }
+
+    fn pixels(&self, rule: ActivationRule) -> Option<Pixels> {
+        self.pixels.iter().find(|(of, _)| *of == rule).map(|(_, pixels)| *pixels)
+    }
+}
+
+/// The gradients of the score of each picture's class at these tensors.
 ///
 /// Where a linear layer makes the scores, its rows are the gradient with respect to its input: a gather, not a product
 /// with a one-hot seed.
-fn emit_gradient(graph: &mut Graph, head: &Head, class: Tensor, layer: &Layer) -> Result<Tensor, PlanError> {
-    let linear = LastLinear::making(graph, head.raw).filter(|l| layer.tensor != l.output);
+fn emit_gradients(
+    graph: &mut Graph,
+    head: &Head,
+    explained: Choice,
+    ends: &[Tensor],
+    rule: ActivationRule,
+) -> Result<Vec<Option<Tensor>>, PlanError> {
+    let linear = LastLinear::making(graph, head.raw).filter(|l| !ends.contains(&l.output));
+    let e = Emit::new(graph);
     let seed = match &linear {
         Some(linear) => {
-            let e = Emit::new(graph);
-            let rows = linear.rows(&e, head, class);
-            let seed = e.reshape(rows, e.shape(linear.input));
-            e.finish()?;
-            (linear.input, seed)
+            let rows = explained.each(&e, |class| linear.rows(&e, head, class));
+            (linear.input, e.reshape(rows, e.shape(linear.input)))
         }
         None => {
-            let e = Emit::new(graph);
-            let classes: Vec<i64> = (0..head.classes as i64).collect();
-            let classes = e.constant(Constant::i64s(&[1, classes.len()], &classes));
-            let batch = e.shape(class).first().copied().unwrap_or(Dim::BATCH);
-            let chosen = e.compare("Equal", e.reshape(class, vec![batch, Dim::new(1)]), classes);
-            let seed = e.cast(chosen, e.float_type(head.scores)); // One-hot, [N, classes]
-            e.finish()?;
-            (head.scores, seed)
+            let one_hot = |class| e.cast(is_class(&e, head, class), e.float_type(head.scores)); // [N, classes]
+            (head.scores, explained.each(&e, one_hot))
         }
     };
-    let gradient = onnx_autodiff::gradient(graph, &[seed], &[layer.tensor])?;
-    gradient[0].ok_or_else(|| LayerError::OffThePath { layer: printable(&layer.name) }.into())
+    e.finish()?;
+    Ok(gradient_by(graph, &[seed], ends, rule)?)
 }
 
-fn emit_row(graph: &mut Graph, head: &Head, linear: &LastLinear, class: Tensor) -> Result<Tensor, EmitError> {
+/// The picture as a target layer: where methods in its space are made.
+fn the_picture(graph: &Graph, input: Tensor) -> Layer {
+    let view = View::identity(graph.shape(input).unwrap_or_default());
+    Layer { tensor: input, name: graph.tensor(input).name.to_string(), module: String::new(), view }
+}
+
+/// Gradients that pass a rounding.
+fn note_rounding(graph: &Graph, head: &Head, from: Tensor) -> Option<String> {
+    let node = first_rounded(graph, head, from)?;
+    Some(format!("straight-through: gradients pass {} as if it did not round", graph.describe(node)))
+}
+
+/// What has to be said wherever a rule other than the derivative is shown.
+const UNFAITHFUL: &str = "what it shows hardly changes when the network's weights are made random (Adebayo et al. 2018): \
+    edges the network can see, not what decided";
+
+/// Activations that a rule was not published for.
+fn note_rule(graph: &Graph, head: &Head, from: Tensor, rule: ActivationRule) -> Option<String> {
+    let other: Vec<_> =
+        activations_between(graph, &[head.scores], &[from]).into_iter().filter(|a| !a.is_rectifier).collect();
+    let first = graph.describe(graph.producer(other.first()?.output)?);
+    let more = if other.len() > 1 { format!(" and {} more activations", other.len() - 1) } else { String::new() };
+    Some(format!(
+        "its rule was published for ReLU; {first}{more} send back relu(dY) {}",
+        if rule == ActivationRule::Guided { "times their own derivative" } else { "as it is" }
+    ))
+}
+
+fn emit_row(graph: &mut Graph, head: &Head, linear: &LastLinear, explained: Choice) -> Result<Tensor, EmitError> {
     let e = Emit::new(graph);
-    let rows = linear.rows(&e, head, class);
+    let rows = explained.each(&e, |class| linear.rows(&e, head, class));
     let mut shape = e.shape(rows);
     shape.extend([Dim::new(1), Dim::new(1)]);
     let row = e.reshape(rows, shape);

@@ -2,7 +2,7 @@
 
 use onnx_graph::{Graph, Node, Tensor};
 
-use crate::target::{Head, LastLinear};
+use crate::target::{Head, LastLinear, are_all_cells, is_moved};
 
 /// The linear head that CAM takes its weights from; the reason why there is none otherwise.
 ///
@@ -13,7 +13,7 @@ pub(super) fn pooled_linear_head(graph: &Graph, head: &Head, features: Tensor) -
     if let Some(linear) = LastLinear::making(graph, last) {
         let pooled = through_reshapes(graph, linear.input);
         return match average_pooled(graph, pooled) {
-            Some(input) if input == features => Ok(linear),
+            Some(input) if is_moved(graph, features, input) => Ok(linear),
             Some(input) => Err(format!("pooling is applied to \"{}\" instead", graph.tensor(input).name)),
             None => Err("no global average pooling stands before its linear layer".to_owned()),
         };
@@ -43,7 +43,7 @@ fn average_pooled(graph: &Graph, t: Tensor) -> Option<Tensor> {
     let input = node.inputs.first().copied().flatten()?;
     let whole = match &*node.op {
         "GlobalAveragePool" => true,
-        "ReduceMean" => node.attributes.ints("axes") == [2, 3],
+        "ReduceMean" => are_all_cells(graph, input, node.attributes.ints("axes")),
         "AveragePool" => covers_all(graph, node, input),
         _ => false,
     };

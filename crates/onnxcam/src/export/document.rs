@@ -392,7 +392,8 @@ mod tests {
 
     #[test]
     fn every_method_has_an_equation_and_a_source() {
-        for method in METHODS {
+        // What is made of many runs is not exported.
+        for method in METHODS.iter().filter(|m| m.runs().is_none()) {
             let (equation, source) = equation_and_source(method.description());
             assert!(equation.contains('=') && !equation.contains('\n'), "{}: {equation:?}", method.name());
             assert!(source.chars().any(|c| c.is_ascii_digit()), "{}: {source:?}", method.name());

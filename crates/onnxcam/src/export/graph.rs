@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use onnx_graph::{Attributes, Constant, DataType, Dim, Emit, Graph, Tensor, rewrite};
+use onnx_graph::{Attributes, Constant, DataType, Dim, Emit, Graph, Tensor, lower, rewrite};
 
 use super::{ExportError, ExportOptions};
 use crate::explain::{Plan, computed_before_expand};
@@ -28,11 +28,10 @@ pub(super) fn wanted(
     size: Option<(usize, usize)>,
 ) -> Result<Wanted, ExportError> {
     let mut graph = plan.graph.clone();
-    let maps: Vec<Tensor> = plan.maps.iter().map(|m| m.map).collect();
     let single = Wanted {
         target: plan.target,
         class: Some(plan.class),
-        maps,
+        maps: results(plan),
         gradient: plan.gradient.map(|g| [g, plan.layer.tensor]),
         graph: Graph::new(),
     };
@@ -42,7 +41,9 @@ pub(super) fn wanted(
     };
     if let Some(size) = size {
         let e = Emit::new(&mut graph);
-        wanted.maps = wanted.maps.iter().map(|map| resized(&e, *map, size)).collect();
+        let of_cells = plan.maps.iter().map(|m| m.attribution.is_none());
+        let larger = |(map, of_cells): (&Tensor, bool)| if of_cells { resized(&e, *map, size) } else { *map };
+        wanted.maps = wanted.maps.iter().zip(of_cells).map(larger).collect();
         e.finish()?;
     }
     let class = wanted.class.filter(|_| !options.lite);
@@ -72,6 +73,11 @@ pub(super) fn wanted(
     Ok(Wanted { target: copy.inputs[position], class, maps, gradient, graph: copy })
 }
 
+/// What each method makes: its map, or what it says of every sample of the picture.
+fn results(plan: &Plan) -> Vec<Tensor> {
+    plan.maps.iter().map(|m| m.attribution.unwrap_or(m.map)).collect()
+}
+
 /// Target, class and maps for `count` classes of each picture: [N, K], [N, K] and [N, K, h, w].
 ///
 /// What lies between class and maps is repeated for each of them; the network itself is not.
@@ -83,7 +89,7 @@ fn several_classes(graph: &mut Graph, plan: &Plan, count: usize) -> Result<Wante
     let of_one = graph.tensor(plan.target).name.to_string();
     let target = graph.add_input(&format!("{of_one}.several"), DataType::I64, vec![batch, Dim::from(count)]);
     graph.inputs.retain(|t| *t != plan.target);
-    let maps: Vec<Tensor> = plan.maps.iter().map(|m| m.map).collect();
+    let maps = results(plan);
     let between = between(graph, plan.class, &maps);
     let e = Emit::new(graph);
     let highest = Attributes::none().with("axis", 1i64).with("k", count as i64).with("largest", true);
@@ -135,43 +141,7 @@ fn between(graph: &Graph, from: Tensor, to: &[Tensor]) -> Vec<onnx_graph::Node> 
     nodes
 }
 
-/// A map with its last two axes brought to another size, half-pixel bilinear: A_h · X · A_wᵀ.
+/// A map with its last two axes brought to another size, half-pixel bilinear.
 fn resized(e: &Emit, map: Tensor, (height, width): (usize, usize)) -> Tensor {
-    let shape = e.shape(map);
-    let extent = |from_end: usize| {
-        let dim = shape.len().checked_sub(from_end).and_then(|i| shape.get(i)).and_then(|d| d.known());
-        dim.and_then(|d| usize::try_from(d).ok()).unwrap_or(1)
-    };
-    let (h, w) = (extent(2), extent(1));
-    let down = e.constant(Constant::f32s(&[height, h], &mixing(h, height)));
-    let rows = mixing(w, width);
-    let columns: Vec<f32> = (0..w * width).map(|i| rows[i % width * w + i / width]).collect();
-    let across = e.constant(Constant::f32s(&[w, width], &columns));
-    e.matmul(e.matmul(down, map), across)
-}
-
-/// What the `from` cells weigh in each of `to`, [to, from]: the centre of cell i of n lies at (i + ½)/n; beyond the
-/// outermost centres the outermost cells go on.
-fn mixing(from: usize, to: usize) -> Vec<f32> {
-    let mut rows = vec![0.0; from * to];
-    for (i, row) in rows.chunks_exact_mut(from.max(1)).enumerate() {
-        let at = ((i as f64 + 0.5) * from as f64 / to as f64 - 0.5).clamp(0.0, from as f64 - 1.0);
-        let low = at.floor() as usize;
-        let share = at - low as f64;
-        row[low] += (1.0 - share) as f32;
-        row[(low + 1).min(from - 1)] += share as f32;
-    }
-    rows
-}
-
-#[cfg(test)]
-mod tests {
-    use super::mixing;
-
-    #[test]
-    fn centres_keep_their_place() {
-        assert_eq!(mixing(2, 4), [1.0, 0.0, 0.75, 0.25, 0.25, 0.75, 0.0, 1.0]);
-        assert_eq!(mixing(1, 3), [1.0; 3]);
-        assert_eq!(mixing(3, 3), [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0]);
-    }
+    lower::resize_bilinear(e, map, Dim::from(height), Dim::from(width))
 }

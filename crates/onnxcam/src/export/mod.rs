@@ -74,6 +74,10 @@ pub enum ExportError {
     Attach { path: PathBuf, error: AttachError },
     #[error("{asked} classes were asked for, the network has {classes}")]
     Classes { asked: usize, classes: usize },
+    #[error(
+        "{method} is made of many runs, and no nodes in a graph make it\nhint: methods in the graph are exported, as grad-cam++; `onnxcam methods` lists them"
+    )]
+    Runs { method: &'static str },
     #[error("maps cannot be as large as the network's input: {0}")]
     NoPicture(PreprocessingError),
     #[error(transparent)]
@@ -117,6 +121,9 @@ impl Exported {
     pub fn of(model: &Model, settled: &Settled, options: &ExportOptions) -> Result<Exported, ExportError> {
         let path = || model.path().to_owned();
         let plan = settled.plan();
+        if let Some(runs) = plan.runs.first() {
+            return Err(ExportError::Runs { method: runs.method.title() });
+        }
         if let Ok(document) = Document::of(model.file()) {
             return Err(ExportError::Explained { path: path(), what: document.in_short() });
         }

@@ -3,9 +3,11 @@
 //! ```text
 //! raw map [h, w] ─ relu ─ half-pixel bilinear, onto the original picture ─ min–max ─ colours ─► heatmap, overlay, panel
 //! ```
+//! An [`Attribution`] has a value for every sample of the input, and is shown in colours about grey.
 //! A [`Heatmap`] is what an engine returned, untouched; a [`Placed`] one lies on the original picture in 0..=1.
 //! Files are written whole or not at all: [`write_png`], [`write_npy`], [`replace_file`].
 
+mod attribution;
 mod colormap;
 mod error;
 mod file;
@@ -19,6 +21,7 @@ use ndarray::Array2;
 
 use crate::picture::Placement;
 
+pub use attribution::Attribution;
 pub use colormap::Colormap;
 pub use error::HeatmapError;
 pub use file::replace_file;
@@ -75,7 +78,8 @@ impl Heatmap {
 }
 
 impl Flatness {
-    fn of(raw: &Array2<f32>) -> Flatness {
+    /// Of a raw map.
+    pub fn of(raw: &Array2<f32>) -> Flatness {
         if raw.iter().any(|v| !v.is_finite()) {
             return Flatness::NotFinite;
         }

@@ -10,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use ndarray::{Array2, ArrayD, Axis, IxDyn, ShapeBuilder};
+use ndarray::{Array, ArrayD, Axis, Dimension, IxDyn, ShapeBuilder};
 
 use super::{HeatmapError, file, replace_file};
 
@@ -22,13 +22,14 @@ const MAX_HEADER: u32 = 64 * 1024;
 /// Most axes that are read; NumPy has at most 64.
 const MAX_AXES: usize = 64;
 
-/// Writes `[h, w]` float32, little-endian, rows first; whole or not at all.
+/// Writes float32, little-endian, the last axis fastest; whole or not at all.
 ///
 /// # Errors
 /// [`HeatmapError::Write`].
-pub fn write_npy(path: &Path, array: &Array2<f32>) -> Result<(), HeatmapError> {
-    let (rows, columns) = array.dim();
-    let header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({rows}, {columns}), }}");
+pub fn write_npy<D: Dimension>(path: &Path, array: &Array<f32, D>) -> Result<(), HeatmapError> {
+    let sizes: Vec<String> = array.shape().iter().map(usize::to_string).collect();
+    let comma = if sizes.len() == 1 { "," } else { "" }; // A tuple of one.
+    let header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({}{comma}), }}", sizes.join(", "));
     let prefix = MAGIC.len() + 4;
     let length = (prefix + header.len() + 1).next_multiple_of(64) - prefix;
     let mut bytes = Vec::with_capacity(prefix + length + 4 * array.len());
@@ -232,7 +233,7 @@ fn parse_shape(text: &str) -> Option<Vec<usize>> {
 
 #[cfg(test)]
 mod tests {
-    use ndarray::array;
+    use ndarray::{Array2, array};
 
     use super::*;
 
@@ -266,6 +267,11 @@ mod tests {
                 write_npy(&path, &map).unwrap();
                 assert_eq!(read_npy(&path).unwrap(), map.into_dyn());
             }
+        }
+        for shape in [&[][..], &[3], &[2, 1, 3], &[1, 3, 2, 2]] {
+            let array = ArrayD::from_shape_fn(shape, |at| at.slice().iter().fold(1.0, |sum, i| 3.0 * sum + *i as f32));
+            write_npy(&path, &array).unwrap();
+            assert_eq!(read_npy(&path).unwrap(), array);
         }
     }
 

@@ -25,28 +25,11 @@ impl Placed {
         let shape = (rows.len(), columns.len());
         let mut placed = Placed { size: placement.original(), columns, rows, seen: Array2::zeros(shape), empty: true };
         if heatmap.flatness() == Flatness::Varies {
-            placed.seen = placed.upsample(heatmap.raw(), placement);
+            let raw = heatmap.raw();
+            placed.seen = interpolated(|y, x| raw[(y, x)].max(0.0), raw.dim(), placement);
             placed.empty = !stretch(&mut placed.seen);
         }
         placed
-    }
-
-    /// Half-pixel bilinear: the centre of cell i of n lies at (i + ½)/n of the input; beyond the outermost
-    /// centres the outermost cells go on.
-    fn upsample(&self, raw: &Array2<f32>, placement: &Placement) -> Array2<f32> {
-        let covered = placement.covered();
-        let across = mixes(self.columns.clone(), covered.left, covered.right, raw.ncols());
-        let down = mixes(self.rows.clone(), covered.top, covered.bottom, raw.nrows());
-        let cell = |y: usize, x: usize| raw[(y, x)].max(0.0);
-        // Columns first, while there are few rows.
-        let wide = Array2::from_shape_fn((raw.nrows(), across.len()), |(y, x)| {
-            let Mix { low, high, share } = across[x];
-            cell(y, low) * (1.0 - share) + cell(y, high) * share
-        });
-        Array2::from_shape_fn(self.seen.dim(), |(y, x)| {
-            let Mix { low, high, share } = down[y];
-            wide[(low, x)] * (1.0 - share) + wide[(high, x)] * share
-        })
     }
 
     /// Values 0..=1 for the whole picture, `[height, width]`; NaN where the network saw nothing.
@@ -65,12 +48,32 @@ impl Placed {
     /// The map in colours, as large as the picture; hatched where the network saw nothing.
     pub fn colour(&self, colormap: Colormap) -> RgbImage {
         let table = colormap.table();
-        let stripe = (self.size.0.min(self.size.1) / 60).max(1);
         RgbImage::from_fn(self.size.0, self.size.1, |x, y| match self.value(x, y) {
             Some(value) => Rgb(table[entry(value)]),
-            None if ((x + y) / stripe).is_multiple_of(4) => Rgb([112; 3]),
-            None => Rgb([80; 3]),
+            None => hatched(x, y, self.size),
         })
+    }
+
+    /// The explanation map E = L ∘ I, Eq. 11 of the Grad-CAM++ paper: the picture, each pixel times the map, so that what
+    /// did not speak for the class is black. Hatched where the network saw nothing.
+    ///
+    /// # Errors
+    /// [`HeatmapError::OtherPicture`] for a picture of another size than the map's.
+    pub fn explanation(&self, picture: &Picture) -> Result<RgbImage, HeatmapError> {
+        self.check(picture)?;
+        let times = |p: u8, value: f32| (f32::from(p) * value).round() as u8;
+        Ok(RgbImage::from_fn(self.size.0, self.size.1, |x, y| match self.value(x, y) {
+            Some(value) => Rgb(picture.rgb().get_pixel(x, y).0.map(|p| times(p, value))),
+            None => hatched(x, y, self.size),
+        }))
+    }
+
+    fn check(&self, picture: &Picture) -> Result<(), HeatmapError> {
+        if picture.size() == self.size {
+            return Ok(());
+        }
+        let name = picture.name().to_owned();
+        Err(HeatmapError::OtherPicture { picture: name, placed: self.size, found: picture.size() })
     }
 
     /// The picture with the map's colours over it, `alpha` of them and 1 − `alpha` of the picture. A map that
@@ -83,10 +86,7 @@ impl Placed {
         if !(0.0..=1.0).contains(&alpha) {
             return Err(HeatmapError::Alpha { alpha });
         }
-        if picture.size() != self.size {
-            let picture_name = picture.name().to_owned();
-            return Err(HeatmapError::OtherPicture { picture: picture_name, placed: self.size, found: picture.size() });
-        }
+        self.check(picture)?;
         let table = colormap.table();
         let alpha = if self.empty { 0.0 } else { alpha };
         let blend = |p: u8, c: u8| (f32::from(p) * (1.0 - alpha) + f32::from(c) * alpha).round() as u8;
@@ -114,6 +114,34 @@ impl Placed {
         let near = |range: &Range<u32>, at: u32| at + width >= range.start && at < range.end + width;
         near(&self.columns, x) && near(&self.rows, y)
     }
+}
+
+/// A grid of `(rows, columns)` cells on the pixels of the picture that the network saw, `[rows, columns]`, half-pixel
+/// bilinear: the centre of cell i of n lies at (i + ½)/n of the input; beyond the outermost centres the outermost cells go on.
+pub(super) fn interpolated(
+    cell: impl Fn(usize, usize) -> f32,
+    (height, width): (usize, usize),
+    placement: &Placement,
+) -> Array2<f32> {
+    let (columns, rows) = placement.seen();
+    let covered = placement.covered();
+    let across = mixes(columns, covered.left, covered.right, width);
+    let down = mixes(rows, covered.top, covered.bottom, height);
+    // Columns first, while there are few rows.
+    let wide = Array2::from_shape_fn((height, across.len()), |(y, x)| {
+        let Mix { low, high, share } = across[x];
+        cell(y, low) * (1.0 - share) + cell(y, high) * share
+    });
+    Array2::from_shape_fn((down.len(), across.len()), |(y, x)| {
+        let Mix { low, high, share } = down[y];
+        wide[(low, x)] * (1.0 - share) + wide[(high, x)] * share
+    })
+}
+
+/// Where the network saw nothing.
+pub(super) fn hatched(x: u32, y: u32, size: (u32, u32)) -> Rgb<u8> {
+    let stripe = (size.0.min(size.1) / 60).max(1);
+    if ((x + y) / stripe).is_multiple_of(4) { Rgb([112; 3]) } else { Rgb([80; 3]) }
 }
 
 /// Brightness of the line around what was seen.

@@ -1,20 +1,88 @@
 //! The methods, one file each: equation, citation, nodes.
 //!
 //! S is the class score, A [N, K, h, w] the feature maps of the target layer, g = ∂S/∂A. A method adds nodes that make
-//! its map [N, h, w] of these; several methods share one forward and one backward pass.
+//! its map [N, h, w] of these; several methods share one forward and one backward pass. Others are made in the space of the
+//! picture X: of ∂S/∂X, to which activations may send back less than their derivative says.
 
 mod cam;
+mod deconvnet;
+mod eigen;
+mod eigen_cam;
+mod eigen_grad_cam;
 mod grad_cam;
+mod grad_cam_elementwise;
+mod grad_cam_plus;
 mod grad_cam_plus_plus;
+mod grad_cam_plus_plus_no_relu;
+mod gradient;
+mod gradient_times_input;
+mod guided_backprop;
+mod guided_grad_cam;
+mod guided_grad_cam_plus_plus;
+mod hirescam;
+mod layercam;
+mod runs;
+mod variants;
+mod xgrad_cam;
 
-use onnx_graph::{Emit, Graph, Tensor};
+use onnx_autodiff::ActivationRule;
+use onnx_graph::{Attributes, Dim, Emit, Graph, Tensor, lower};
 
 pub use cam::Cam;
+pub use deconvnet::Deconvnet;
+pub use eigen_cam::EigenCam;
+pub use eigen_grad_cam::EigenGradCam;
 pub use grad_cam::GradCam;
+pub use grad_cam_elementwise::GradCamElementwise;
+pub use grad_cam_plus::GradCamPlus;
 pub use grad_cam_plus_plus::GradCamPlusPlus;
+pub use grad_cam_plus_plus_no_relu::GradCamPlusPlusNoRelu;
+pub use gradient::Gradient;
+pub use gradient_times_input::GradientTimesInput;
+pub use guided_backprop::GuidedBackprop;
+pub use guided_grad_cam::GuidedGradCam;
+pub use guided_grad_cam_plus_plus::GuidedGradCamPlusPlus;
+pub use hirescam::HiResCam;
+pub use layercam::LayerCam;
+pub use runs::{
+    AblationCam, IntegratedGradients, IsCam, Made, ManyRuns, Occlusion, RandomCam, ReciproCam, ReciproCamGaussian,
+    Rise, ScoreCam, SmoothGrad, SmoothGradCamPlusPlus, SsCam,
+};
+pub use variants::GradCamPlusPlusVariant;
+pub use xgrad_cam::XGradCam;
 
 /// Every method, in the order that `onnxcam methods` lists them.
-pub const METHODS: &[&dyn Method] = &[&GradCamPlusPlus, &GradCam, &Cam];
+pub const METHODS: &[&dyn Method] = &[
+    &GradCamPlusPlus,
+    &GradCam,
+    &Cam,
+    &GradCamPlusPlusNoRelu,
+    &GuidedGradCamPlusPlus,
+    &GuidedGradCam,
+    &GuidedBackprop,
+    &Deconvnet,
+    &GradCamPlus,
+    &HiResCam,
+    &LayerCam,
+    &XGradCam,
+    &GradCamElementwise,
+    &EigenCam,
+    &EigenGradCam,
+    &Gradient,
+    &GradientTimesInput,
+    &SmoothGrad,
+    &IntegratedGradients,
+    &SmoothGradCamPlusPlus,
+    &AblationCam,
+    &ReciproCam,
+    &ReciproCamGaussian,
+    &ScoreCam,
+    &SsCam,
+    &IsCam,
+    &Rise,
+    &Occlusion,
+    &RandomCam,
+];
 
 /// What a method needs from the network.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,15 +93,27 @@ pub struct Needs {
     pub gradient: bool,
     /// A linear layer that global average pooling joins to them.
     pub pooled_head: bool,
+    /// The gradient of the score with respect to the picture, activations sending back what this rule says.
+    pub pixels: Option<ActivationRule>,
 }
 
 impl Needs {
     /// Feature maps alone.
-    pub const FEATURES: Needs = Needs { features: true, gradient: false, pooled_head: false };
+    pub const FEATURES: Needs = Needs { features: true, gradient: false, pooled_head: false, pixels: None };
     /// Feature maps and the gradient there.
     pub const GRADIENT: Needs = Needs { gradient: true, ..Needs::FEATURES };
     /// Feature maps and the linear layer that global average pooling joins to them.
     pub const POOLED_HEAD: Needs = Needs { pooled_head: true, ..Needs::FEATURES };
+
+    /// The picture, and the gradient there by this rule.
+    pub const fn pixels(rule: ActivationRule) -> Needs {
+        Needs { features: false, gradient: false, pooled_head: false, pixels: Some(rule) }
+    }
+
+    /// These, and the gradient at the picture by this rule.
+    pub const fn and_pixels(self, rule: ActivationRule) -> Needs {
+        Needs { pixels: Some(rule), ..self }
+    }
 }
 
 /// What a method makes its map of: what it [`Needs`], and nothing else.
@@ -42,6 +122,18 @@ pub struct At {
     pub(crate) features: Option<Tensor>,
     pub(crate) gradient: Option<Tensor>,
     pub(crate) head_row: Option<Tensor>,
+    pub(crate) pixels: Option<Pixels>,
+}
+
+/// The picture as a method sees it.
+#[derive(Clone, Copy, Debug)]
+pub struct Pixels {
+    /// X, [N, C, H, W], or [N, H, W, C].
+    pub input: Tensor,
+    /// ∂S/∂X by the rule that was asked for, of the same shape.
+    pub gradient: Tensor,
+    /// Which of the axes is the channels: 1 or 3.
+    pub channels: usize,
 }
 
 impl At {
@@ -68,6 +160,14 @@ impl At {
     pub fn head_row(&self) -> Tensor {
         self.head_row.expect("a method that needs a pooled head")
     }
+
+    /// The picture and the gradient there.
+    ///
+    /// # Panics
+    /// Where the method does not say that it needs it.
+    pub fn pixels(&self) -> Pixels {
+        self.pixels.expect("a method that needs the gradient at the picture")
+    }
 }
 
 /// What a method adds to the graph.
@@ -75,10 +175,20 @@ impl At {
 pub struct Emitted {
     /// w_k, [N, K, 1, 1], or one weight a cell, [N, K, h, w]; none where the map is no weighted sum of feature maps.
     pub weights: Option<Tensor>,
-    /// The raw map Σ_k w_k A^k, [N, h, w], through a relu where the method's equation has one.
+    /// The raw map, [N, h, w]: Σ_k w_k A^k through a relu where the method's equation has one; of a method in the space
+    /// of the picture, one number a pixel, [N, H, W].
     pub map: Tensor,
+    /// What a method in the space of the picture says of every sample, of the picture's shape.
+    pub attribution: Option<Tensor>,
     /// What has to be said of some pictures' maps.
     pub caveat: Option<Caveat>,
+}
+
+impl Emitted {
+    /// A map, and nothing beside it.
+    pub fn of_map(map: Tensor) -> Emitted {
+        Emitted { weights: None, map, attribution: None, caveat: None }
+    }
 }
 
 /// Something to say of the maps of those pictures for which `tensor` is negative.
@@ -120,7 +230,12 @@ pub trait Method: Sync {
         false
     }
 
-    /// Weights and map. `signed` leaves the last relu out.
+    /// The procedure of a method that takes many runs. Others are nodes in the graph, of which one run makes the map.
+    fn runs(&self) -> Option<&dyn ManyRuns> {
+        None
+    }
+
+    /// Weights and map. `signed` leaves the last relu out. Only asked of methods that are nodes.
     fn emit(&self, e: &Emit, at: &At, signed: bool) -> Emitted;
 }
 
@@ -129,7 +244,30 @@ pub trait Method: Sync {
 fn weighted_sum(e: &Emit, at: &At, weights: Tensor, signed: bool) -> Emitted {
     let map = e.sum_channels(e.mul(weights, at.features()));
     let map = if signed { map } else { e.relu(map) };
-    Emitted { weights: Some(weights), map, caveat: None }
+    Emitted { weights: Some(weights), ..Emitted::of_map(map) }
+}
+
+/// What a method says of every sample of the picture, and a map of one number a pixel: the largest magnitude of its channels.
+fn per_sample(e: &Emit, at: &At, attribution: Tensor) -> Emitted {
+    let channels = at.pixels().channels as i64;
+    let map = e.reduce("ReduceMax", e.node("Abs", &[attribution], Attributes::none()), &[channels], false);
+    Emitted { attribution: Some(attribution), ..Emitted::of_map(map) }
+}
+
+/// A map [N, h, w] as large as the picture and shaped as to be multiplied with it: half-pixel bilinear.
+fn up_sampled(e: &Emit, map: Tensor, pixels: &Pixels) -> Tensor {
+    let shape = e.shape(pixels.input);
+    let [height, width] = if pixels.channels == 1 { [shape[2], shape[3]] } else { [shape[1], shape[2]] };
+    let up = lower::resize_bilinear(e, map, height, width); // [N, H, W]
+    let mut unsqueezed = e.shape(up);
+    unsqueezed.insert(pixels.channels, Dim::new(1));
+    e.reshape(up, unsqueezed)
+}
+
+/// 1 / a, and 0 where a is 0.
+fn reciprocal_or_zero(e: &Emit, a: Tensor) -> Tensor {
+    let zero = e.mask("Equal", a, e.number_like(a, 0.0)); // 1 where a is 0, else 0
+    e.sub(e.reciprocal(e.add(a, zero)), zero)
 }
 
 /// Whether a tensor cannot be negative, as far as the operators that make it tell.
@@ -158,12 +296,54 @@ pub fn find(name: &str) -> Result<&'static dyn Method, UnknownMethod> {
     found.copied().ok_or_else(|| UnknownMethod { name: onnx_graph::printable(name) })
 }
 
+/// There is no variant of a name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UnknownVariant {
+    /// Nor a method.
+    #[error(transparent)]
+    Method(#[from] UnknownMethod),
+    /// The method has others.
+    #[error("{method} has no variant \"{variant}\"\nhint: {}", choices(method))]
+    Variant {
+        /// The method.
+        method: &'static str,
+        /// The variant asked for.
+        variant: String,
+    },
+}
+
+fn choices(method: &str) -> String {
+    let variants: Vec<&str> = variants(method).map(|m| m.variant()).collect();
+    match variants.as_slice() {
+        [one] => format!("its only one is {one}"),
+        several => format!("its variants are {}", several.join(", ")),
+    }
+}
+
+/// The formulas that go by the name of a method, the published one first; none where there is no such method.
+pub fn variants(name: &str) -> impl Iterator<Item = &'static dyn Method> {
+    METHODS.iter().chain(variants::GRAD_CAM_PLUS_PLUS).copied().filter(move |m| m.name() == name)
+}
+
+/// A method by the formula of this name, `paper` or that of other code.
+///
+/// # Errors
+/// Where there is no such method, or it has no such variant; the hint has the choices.
+pub fn find_variant(name: &str, variant: &str) -> Result<&'static dyn Method, UnknownVariant> {
+    let method = find(name)?.name();
+    let found = variants(name).find(|m| m.variant() == variant);
+    found.ok_or_else(|| UnknownVariant::Variant { method, variant: onnx_graph::printable(variant) })
+}
+
 fn names() -> Vec<&'static str> {
     METHODS.iter().map(|m| m.name()).collect()
 }
 
 impl std::fmt::Debug for dyn Method {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.name())
+        match self.variant() {
+            "paper" => f.write_str(self.name()),
+            variant => write!(f, "{} ({variant})", self.name()),
+        }
     }
 }

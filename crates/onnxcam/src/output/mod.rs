@@ -19,15 +19,21 @@ pub enum Kind {
     Overlay,
     /// The map in colours, as large as the picture, PNG.
     Heatmap,
-    /// The raw map `[h, w]`, float32, before any normalisation, `.npy`.
+    /// What the method made, float32, before any normalisation, `.npy`: the raw map `[h, w]`; of a method in the space of the
+    /// picture what it says of every sample, of the input's shape.
     Map,
+    /// The explanation map E = L ∘ I: the picture, each pixel times the map, PNG.
+    Explanation,
+    /// The explanation map as the network is fed it, float32, of the input's shape, `.npy`.
+    ExplanationInput,
     /// The picture and every method's heatmap and overlay side by side, captioned, PNG.
     Panel,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Kind; 4] = [Kind::Overlay, Kind::Heatmap, Kind::Map, Kind::Panel];
+    pub const ALL: [Kind; 6] =
+        [Kind::Overlay, Kind::Heatmap, Kind::Map, Kind::Explanation, Kind::ExplanationInput, Kind::Panel];
 
     /// Its name on the command line and in files.
     pub fn name(self) -> &'static str {
@@ -35,19 +41,21 @@ impl Kind {
             Kind::Overlay => "overlay",
             Kind::Heatmap => "heatmap",
             Kind::Map => "map",
+            Kind::Explanation => "explanation",
+            Kind::ExplanationInput => "explanation-input",
             Kind::Panel => "panel",
         }
     }
 
     /// The suffix of its files, without the dot.
     pub fn suffix(self) -> &'static str {
-        if self == Kind::Map { "npy" } else { "png" }
+        if matches!(self, Kind::Map | Kind::ExplanationInput) { "npy" } else { "png" }
     }
 
     /// What is saved instead where there is no picture to draw on: an array as input.
     fn without_picture(self) -> Kind {
         match self {
-            Kind::Overlay | Kind::Panel => Kind::Heatmap,
+            Kind::Overlay | Kind::Explanation | Kind::Panel => Kind::Heatmap,
             kind => kind,
         }
     }

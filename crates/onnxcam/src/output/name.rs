@@ -1,16 +1,33 @@
-//! Names of files: `{stem}[.{row}][.class{index}].{method}.{kind}.{png|npy}`, `{stem}[.{row}].panel.png`.
+//! Names of files: `{stem}[.{row}][.class{index}][.against{index}].{method}.{kind}.{png|npy}`, `{stem}[.{row}].panel.png`.
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
 
 use super::Kind;
+use crate::explain::Rival;
 use crate::method::METHODS;
 use crate::source::Source;
 
 /// The name of a method's file.
-pub(super) fn of_method(stem: &OsStr, class: Option<usize>, method: &str, kind: Kind) -> OsString {
+pub(super) fn of_method(
+    stem: &OsStr,
+    class: Option<usize>,
+    rival: Option<Rival>,
+    method: &str,
+    kind: Kind,
+) -> OsString {
     let class = class.map(|class| format!(".class{class}")).unwrap_or_default();
-    joined(stem, &format!("{class}.{method}.{kind}.{}", kind.suffix()))
+    joined(stem, &format!("{class}{}", behind_class(rival, method, kind)))
+}
+
+/// What stands behind the class in such a name.
+pub(super) fn behind_class(rival: Option<Rival>, method: &str, kind: Kind) -> String {
+    let rival = match rival {
+        Some(Rival::Class(class)) => format!(".against{class}"),
+        Some(Rival::RunnerUp) => ".against-second".to_owned(),
+        None => String::new(),
+    };
+    format!("{rival}.{method}.{kind}.{}", kind.suffix())
 }
 
 /// The name of a panel.
@@ -29,11 +46,11 @@ fn joined(stem: &OsStr, rest: &str) -> OsString {
     name
 }
 
-/// Whether a file is called as our raw maps are.
-pub(super) fn is_a_maps(name: &OsStr) -> bool {
+/// Whether a file is called as our arrays are.
+pub(super) fn is_an_array(name: &OsStr) -> bool {
     let name = name.to_string_lossy();
-    let ends = |method: &str| name.ends_with(&format!(".{method}.{}.{}", Kind::Map, Kind::Map.suffix()));
-    METHODS.iter().any(|method| ends(method.name()))
+    let ends = |method: &str, kind: Kind| name.ends_with(&format!(".{method}.{kind}.{}", kind.suffix()));
+    METHODS.iter().any(|method| [Kind::Map, Kind::ExplanationInput].iter().any(|kind| ends(method.name(), *kind)))
 }
 
 /// A stem for each source: its file name without suffix, with `-2`, `-3`, … where another has it already. Capitals do
@@ -96,16 +113,19 @@ mod tests {
     #[test]
     fn names_say_what_is_in_the_file() {
         let stem = OsStr::new("dog");
-        assert_eq!(of_method(stem, None, "grad-cam++", Kind::Overlay), "dog.grad-cam++.overlay.png");
-        assert_eq!(of_method(&of_row(stem, 0), Some(281), "cam", Kind::Map), "dog.0.class281.cam.map.npy");
+        assert_eq!(of_method(stem, None, None, "grad-cam++", Kind::Overlay), "dog.grad-cam++.overlay.png");
+        assert_eq!(of_method(&of_row(stem, 0), Some(281), None, "cam", Kind::Map), "dog.0.class281.cam.map.npy");
+        let contrast = of_method(stem, Some(281), Some(Rival::Class(285)), "cam", Kind::Map);
+        assert_eq!(contrast, "dog.class281.against285.cam.map.npy");
         assert_eq!(of_panel(stem), "dog.panel.png");
     }
 
     #[test]
-    fn maps_are_known_by_name() {
-        assert!(is_a_maps(OsStr::new("dog.grad-cam.map.npy")));
-        for other in ["dog.npy", "dog.map.npy", "dog.grad-cam.map.npy.txt", "grad-cam.map.npy", "dog.rise.map.npy"] {
-            assert!(!is_a_maps(OsStr::new(other)), "{other}");
+    fn arrays_are_known_by_name() {
+        assert!(is_an_array(OsStr::new("dog.grad-cam.map.npy")));
+        assert!(is_an_array(OsStr::new("dog.guided-backprop.explanation-input.npy")));
+        for other in ["dog.npy", "dog.map.npy", "dog.grad-cam.map.npy.txt", "grad-cam.map.npy", "dog.lime.map.npy"] {
+            assert!(!is_an_array(OsStr::new(other)), "{other}");
         }
     }
 }

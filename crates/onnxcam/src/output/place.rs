@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Kind, name};
 use crate::classifier::{Drawing, Targets};
+use crate::explain::Rival;
 use crate::method::Method;
 use crate::source::Source;
 
@@ -22,6 +23,8 @@ pub struct Request<'a> {
     pub methods: &'a [&'static dyn Method],
     /// The classes.
     pub targets: &'a Targets,
+    /// The class that they are contrasted with.
+    pub rival: Option<Rival>,
     /// Whether files that we did not make may be replaced.
     pub overwrite: bool,
     /// Further files that must never be replaced: model, labels.
@@ -128,6 +131,7 @@ pub struct Outputs {
     /// Rows of each source, where it is an array of several.
     rows: Vec<Option<usize>>,
     several_classes: bool,
+    rival: Option<Rival>,
 }
 
 #[derive(Clone, Debug)]
@@ -168,6 +172,7 @@ impl Outputs {
             kinds,
             rows,
             several_classes: request.targets.is_several(),
+            rival: request.rival,
         };
         outputs.check(request, sources)?;
         Ok(outputs)
@@ -189,7 +194,8 @@ impl Outputs {
 
     /// The file of one map.
     pub fn of_map(&self, source: usize, row: Option<usize>, class: usize, method: &str, kind: Kind) -> PathBuf {
-        self.named(|| name::of_method(&self.stem(source, row), self.several_classes.then_some(class), method, kind))
+        let class = self.several_classes.then_some(class);
+        self.named(|| name::of_method(&self.stem(source, row), class, self.rival, method, kind))
     }
 
     /// The file of a panel.
@@ -286,7 +292,8 @@ impl Outputs {
                     None if !self.several_classes => paths.push(path(0)),
                     // Which classes, the network will say: all names that it may come to.
                     None => {
-                        paths.extend(of_any_class(there, &self.stem(source, row), method.name(), *kind, self.folder()))
+                        let rest = name::behind_class(self.rival, method.name(), *kind);
+                        paths.extend(of_any_class(there, &self.stem(source, row), rest, self.folder()))
                     }
                 }
             }
@@ -297,22 +304,20 @@ impl Outputs {
     }
 }
 
-/// Files that are called like this stem's for any class.
+/// Files that are called like this stem's for any class, `rest` behind it.
 fn of_any_class<'a>(
     there: &'a BTreeSet<OsString>,
     stem: &OsStr,
-    method: &str,
-    kind: Kind,
+    rest: String,
     folder: &'a Path,
 ) -> impl Iterator<Item = PathBuf> + use<'a> {
     let mut prefix = stem.to_owned();
     prefix.push(".class");
-    let rest = format!(".{method}.{kind}.{}", kind.suffix()).into_bytes();
     let begins = prefix.as_encoded_bytes().to_vec();
     let after = there.range(prefix..).take_while(move |name| name.as_encoded_bytes().starts_with(&begins));
     let begin = stem.len() + ".class".len();
     let ours = after.filter(move |name| {
-        let digits = name.as_encoded_bytes()[begin..].strip_suffix(rest.as_slice());
+        let digits = name.as_encoded_bytes()[begin..].strip_suffix(rest.as_bytes());
         digits.is_some_and(|digits| !digits.is_empty() && digits.iter().all(u8::is_ascii_digit))
     });
     ours.map(|name| folder.join(name))
@@ -341,7 +346,7 @@ fn place(output: Option<&Path>, single: Option<Kind>) -> Result<Place, OutputErr
 
 /// Whether we made a file: drawings say so, raw maps are known by their names.
 fn is_ours(path: &Path) -> bool {
-    Drawing::is_one(path) || path.file_name().is_some_and(name::is_a_maps)
+    Drawing::is_one(path) || path.file_name().is_some_and(name::is_an_array)
 }
 
 /// What tells whether two names are one file, links followed.
@@ -386,6 +391,7 @@ mod tests {
             kinds,
             methods: &[&method::GradCam],
             targets: &Targets::from(target),
+            rival: None,
             overwrite,
             protected: &[],
         };

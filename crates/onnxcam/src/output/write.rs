@@ -3,9 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use super::{Kind, Outputs};
-use crate::classifier::{Error, Map, Seen, panel};
+use crate::classifier::{Beyond, Error, Map, Seen, panel};
 use crate::heatmap::{Colormap, write_npy};
-use crate::picture::Picture;
 
 /// How maps are drawn.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -32,7 +31,6 @@ impl Outputs {
         seen: &Seen,
         style: Style,
     ) -> Result<Vec<Vec<Files>>, Error> {
-        let picture = seen.picture.as_ref();
         let mut files = Vec::new();
         for explanation in &seen.explanations {
             let mut of_explanation = Vec::new();
@@ -40,14 +38,14 @@ impl Outputs {
                 let mut of_map = Vec::new();
                 for kind in self.kinds(source).iter().filter(|kind| **kind != Kind::Panel) {
                     let path = self.of_map(source, row, explanation.class(), map.method().name(), *kind);
-                    write_map(map, *kind, picture, style, &path)?;
+                    write_map(map, *kind, seen, style, &path)?;
                     of_map.push(path);
                 }
                 of_explanation.push(of_map);
             }
             files.push(of_explanation);
         }
-        if let Some(picture) = picture.filter(|_| self.kinds(source).contains(&Kind::Panel)) {
+        if let Some(picture) = seen.picture.as_ref().filter(|_| self.kinds(source).contains(&Kind::Panel)) {
             let path = self.of_panel(source, row);
             panel(picture, &seen.explanations, style.colormap, style.alpha)?.save(&path)?;
             files.iter_mut().flatten().for_each(|of_map: &mut Files| of_map.push(path.clone()));
@@ -56,10 +54,15 @@ impl Outputs {
     }
 }
 
-fn write_map(map: &Map, kind: Kind, picture: Option<&Picture>, style: Style, path: &Path) -> Result<(), Error> {
+fn write_map(map: &Map, kind: Kind, seen: &Seen, style: Style, path: &Path) -> Result<(), Error> {
     let Style { colormap, alpha } = style;
-    match (kind, picture) {
-        (Kind::Map, _) => write_npy(path, map.heatmap().raw())?,
+    match (kind, &seen.picture) {
+        (Kind::Map, _) => match map.attribution() {
+            Some(attribution) => write_npy(path, attribution)?,
+            None => write_npy(path, map.heatmap().raw())?,
+        },
+        (Kind::ExplanationInput, _) => write_npy(path, &map.explanation_input(&seen.input, Beyond::Black)?)?,
+        (Kind::Explanation, Some(picture)) => map.explanation(picture)?.save(path)?,
         (Kind::Overlay, Some(picture)) => map.overlay(picture, colormap, alpha)?.save(path)?,
         _ => map.colour(colormap).save(path)?,
     }

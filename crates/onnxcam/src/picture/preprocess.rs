@@ -185,6 +185,15 @@ impl Preprocess {
         Ok((self.normalise(&crop), geometry.placement()))
     }
 
+    /// What a black pixel becomes, in the order of the input's channels; of one channel the first.
+    pub fn black(&self) -> [f32; 3] {
+        let black: [f32; 3] = std::array::from_fn(|c| -self.mean[c] / self.std[c]);
+        match self.order {
+            ChannelOrder::Bgr => [black[2], black[1], black[0]],
+            ChannelOrder::Rgb | ChannelOrder::Grey => black,
+        }
+    }
+
     /// All of it in one line.
     pub fn describe(&self) -> String {
         let fit = self.describe_fit();

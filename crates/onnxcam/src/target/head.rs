@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use onnx_graph::{DataType, Dim, Emit, Graph, Node, PREFIX, Tensor, printable};
 
-use super::HeadError;
+use super::{HeadError, Score};
 
 /// How scores become probabilities.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +16,22 @@ pub enum Activation {
     Sigmoid,
     /// Scores stay scores.
     None,
+}
+
+impl Activation {
+    /// Probabilities of one picture's scores; none without an activation.
+    pub fn probabilities(self, scores: &[f64]) -> Option<Vec<f64>> {
+        match self {
+            Activation::Softmax => {
+                let highest = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+                let powers: Vec<f64> = scores.iter().map(|s| (s - highest).exp()).collect();
+                let sum: f64 = powers.iter().sum();
+                Some(powers.iter().map(|p| p / sum).collect())
+            }
+            Activation::Sigmoid => Some(scores.iter().map(|s| 1.0 / (1.0 + (-s).exp())).collect()),
+            Activation::None => None,
+        }
+    }
 }
 
 impl FromStr for Activation {
@@ -48,6 +64,8 @@ pub struct HeadOptions {
     pub output: Option<String>,
     /// Overrides the activation that was found or assumed.
     pub activation: Option<Activation>,
+    /// What is explained instead of an output as it is. It has no probabilities unless `activation` says so.
+    pub score: Option<Score>,
 }
 
 /// The classifier's head.
@@ -76,6 +94,9 @@ pub struct Head {
 /// Of several outputs those are left out that do not look like scores, that another output is computed from, or that
 /// are named as auxiliary; then a telling name decides. What is still open is asked for.
 pub fn find_head(graph: &mut Graph, options: &HeadOptions) -> Result<Head, HeadError> {
+    if let Some(score) = &options.score {
+        return scored(graph, score, options.activation);
+    }
     let output = match &options.output {
         Some(name) => named_output(graph, name)?,
         None => obvious_output(graph)?,
@@ -104,6 +125,23 @@ pub fn find_head(graph: &mut Graph, options: &HeadOptions) -> Result<Head, HeadE
         activation: options.activation.or(found).unwrap_or(natural),
         found: found.is_some(),
         names: if names.len() == classes { names } else { Vec::new() },
+    })
+}
+
+/// The head that a [`Score`] makes.
+fn scored(graph: &mut Graph, score: &Score, activation: Option<Activation>) -> Result<Head, HeadError> {
+    let output = score.output(graph);
+    let scores = score.emit(graph)?;
+    let classes = graph.shape(scores).and_then(|s| s.get(1)?.known()).and_then(|c| usize::try_from(c).ok());
+    Ok(Head {
+        output,
+        scores,
+        raw: scores,
+        classes: classes.unwrap_or(1),
+        binary: false,
+        activation: activation.unwrap_or(Activation::None),
+        found: false,
+        names: Vec::new(),
     })
 }
 
@@ -174,9 +212,13 @@ fn list(graph: &Graph, tensors: &[Tensor]) -> String {
     tensors.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
-fn named_output(graph: &Graph, name: &str) -> Result<Tensor, HeadError> {
+pub(super) fn named_output(graph: &Graph, name: &str) -> Result<Tensor, HeadError> {
     let found = graph.find(name).filter(|t| graph.outputs.contains(t));
-    found.ok_or_else(|| HeadError::Unknown { name: printable(name), outputs: list(graph, &graph.outputs) })
+    found.ok_or_else(|| unknown_output(graph, name))
+}
+
+pub(super) fn unknown_output(graph: &Graph, name: &str) -> HeadError {
+    HeadError::Unknown { name: printable(name), outputs: list(graph, &graph.outputs) }
 }
 
 fn obvious_output(graph: &Graph) -> Result<Tensor, HeadError> {

@@ -4,13 +4,17 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use onnx_graph::{DataType, Dim, Graph, Node, PREFIX, Tensor, printable, show_shape};
 
-use super::Head;
+use super::grid::{Axis, Factor, Grids, Kind};
+use super::reach::Reach;
+use super::{Head, View};
 
 /// A layer that can be explained.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Layer {
-    /// The feature maps A, [N, K, h, w].
+    /// Its tensor: the feature maps A, [N, K, h, w], or what holds them otherwise, as the tokens [N, T, K] of a transformer.
     pub tensor: Tensor,
+    /// How that becomes feature maps.
+    pub view: View,
     /// Name of that tensor in the file.
     pub name: String,
     /// Path of the module that made it, where the exporter kept it.
@@ -47,14 +51,16 @@ pub enum LayerError {
     )]
     NotPictures { layer: String, shape: String, spatial: usize },
     #[error(
-        "the last feature map, \"{layer}\" {shape}, is turned into tokens that are mixed with each other ({node}): a picture of it would not show what decides\nhint: transformers and their like are not supported yet; --layer takes this or another feature map all the same"
+        "the last feature map that everything passes through, \"{layer}\" {shape}, is mixed with itself behind it ({node}), in a way that leaves no grid to follow: a picture of it would not show what decides\nhint: --layer takes this or another layer all the same"
     )]
     Tokens { layer: String, shape: String, node: String },
     #[error("no layer is called \"{query}\"\nhint: nearest are {}", .nearest.join(", "))]
     Unknown { query: String, nearest: Vec<String> },
     #[error("\"{query}\" stands for several layers\nhint: did you mean {}?", .matches.join(", "))]
     Ambiguous { query: String, matches: Vec<String> },
-    #[error("layer \"{layer}\" is {signature}; a map needs feature maps [N, channels, height, width]")]
+    #[error(
+        "layer \"{layer}\" is {signature}; a map needs feature maps [N, channels, height, width], or tokens of a grid that can be followed from a convolution on"
+    )]
     Shape { layer: String, signature: String },
     #[error(
         "layer \"{layer}\" is {signature}: integers that no DequantizeLinear reads\nhint: `onnxcam layers` lists the feature maps"
@@ -70,43 +76,162 @@ fn count_axes(axes: usize) -> String {
     if axes == 1 { "1 axis".to_owned() } else { format!("{axes} axes") }
 }
 
-/// Feature maps of the file, of more than one cell, that every path from the picture to the scores passes through, first to
-/// last, the automatic one marked.
+/// Where space is in a graph, and what of it reaches the scores.
+struct Space<'g> {
+    graph: &'g Graph,
+    head: &'g Head,
+    grids: Grids,
+    reach: Reach,
+    cuts: Vec<Tensor>,
+}
+
+impl<'g> Space<'g> {
+    fn of(graph: &'g Graph, head: &'g Head) -> Space<'g> {
+        let grids = Grids::of(graph);
+        let reach = Reach::of(graph, &grids, head.scores);
+        Space { graph, head, reach, grids, cuts: cuts(graph, head) }
+    }
+
+    /// Feature maps of more than one cell: where the grid is known, else in the form that convolutions have.
+    fn view(&self, t: Tensor) -> Option<View> {
+        if !self.graph.tensor(t).dtype.is_some_and(|d| d.is_float()) {
+            return None;
+        }
+        let known = self.grids.view_of_any(self.graph, t);
+        known.or_else(|| self.as_convolved(t).filter(|view| view.grid() != (1, 1)))
+    }
+
+    /// [N, K, h, w] as it is, where nothing is known that speaks against it.
+    fn as_convolved(&self, t: Tensor) -> Option<View> {
+        let shape = self.graph.shape(t).filter(|shape| is_feature_map(self.graph, t) && shape.len() == 4)?;
+        let apart = |axis: &Axis| axis.iter().all(|f| !f.is_spatial());
+        let plain = |axis: &Axis| axis.iter().all(|f| f.is(Kind::Other));
+        let fits = |axes: &[Axis]| match axes {
+            [images, channels, rows, columns] => {
+                [images, channels].into_iter().all(apart) && plain(rows) && plain(columns)
+            }
+            _ => false,
+        };
+        let all = shape[0] == self.grids.batch() && self.grids.axes(t).is_none_or(fits);
+        all.then(|| View::identity(shape))
+    }
+
+    /// Whether a layer may be taken when none is named.
+    fn suits(&self, t: Tensor) -> bool {
+        let Some(view) = self.grids.view(self.graph, t) else { return false };
+        let op = maker(self.graph, t).map_or("", |n| &*n.op);
+        let pooled = op.contains("Pool") || op.starts_with("Reduce");
+        let moved = matches!(op, "Transpose" | "Reshape" | "Slice" | "Split" | "Gather") && {
+            let from = maker(self.graph, t).and_then(|n| n.inputs[0]);
+            from.is_some_and(|from| self.grids.view(self.graph, from).is_some())
+        };
+        let float = self.graph.tensor(t).dtype.is_some_and(|d| d.is_float());
+        float && !pooled && !moved && self.reach.is_live(&self.grids, t) && !self.is_class_map(t, &view)
+    }
+
+    /// The deepest layer that suits: of those that everything passes through, or behind the last of them, that all its
+    /// patches do.
+    fn deepest(&self) -> Option<Tensor> {
+        let projections = projections(self.graph, &self.grids);
+        let suiting: Vec<Tensor> = self.cuts.iter().rev().copied().filter(|t| self.suits(*t)).collect();
+        let cut = suiting.iter().find(|t| !projections.contains(t)).or(suiting.first()).copied()?;
+        let behind = self.reach.passed_behind(self.graph, cut);
+        Some(behind.into_iter().rfind(|t| self.suits(*t) && !projections.contains(t)).unwrap_or(cut))
+    }
+
+    /// Whether the channels are the classes, as after a convolution that makes the class maps: as many, and no weights left
+    /// between them and the scores.
+    fn is_class_map(&self, t: Tensor, view: &View) -> bool {
+        let channels = view.shape().get(1).and_then(|d| d.known());
+        let classes = if self.head.binary { 1 } else { self.head.classes as i64 };
+        let weighted = |n: &&Node| matches!(&*n.op, "Gemm" | "MatMul" | "Conv" | "ConvTranspose");
+        channels == Some(classes) && !after(self.graph, self.head, t).iter().any(weighted)
+    }
+
+    /// The first node behind a layer that makes one cell of others and leaves something in their places, so that a deeper
+    /// layer should have been found: a product of two computed tensors that sums over cells, or the second of two linear
+    /// layers that do (MLP-Mixer). One linear layer alone may classify each cell; a class token that looks at the cells is
+    /// the way to the score.
+    fn token_mixing_after(&self, layer: Tensor) -> Option<&'g Node> {
+        let rank = |t: Option<Tensor>| t.and_then(|t| self.graph.shape(t)).map_or(0, <[Dim]>::len);
+        let reached = reached(self.graph);
+        let computed = |t: &Option<Tensor>| t.is_some_and(|t| reached.contains(&t));
+        let nodes = after(self.graph, self.head, layer);
+        let mixes = |n: &Node| n.outputs[0].is_none_or(|t| self.leaves_places(t)) && self.sums_over_cells(n);
+        let attention = nodes.iter().find(|n| match &*n.op {
+            "MatMul" => rank(n.outputs[0]) >= 3 && n.inputs.iter().all(computed) && mixes(n),
+            "Softmax" => {
+                let unknown = n.outputs[0].is_none_or(|t| self.grids.axes(t).is_none());
+                rank(n.outputs[0]) >= 3 && n.outputs[0] != Some(self.head.raw) && unknown
+            }
+            "Attention" | "MultiHeadAttention" => true,
+            _ => false,
+        });
+        let linear = |n: &&&Node| &*n.op == "MatMul" && rank(n.outputs[0]) == 3 && mixes(n);
+        attention.or_else(|| nodes.iter().filter(linear).nth(1)).copied()
+    }
+
+    /// Whether a product sums over cells, or over what may be cells.
+    fn sums_over_cells(&self, product: &Node) -> bool {
+        let axes = |i: usize| product.inputs.get(i).copied().flatten().and_then(|t| self.grids.axes(t));
+        let summed = match (axes(0), axes(1)) {
+            (Some(a), _) => a.last(),
+            (None, Some(b)) => b.len().checked_sub(2).map(|rows| &b[rows]),
+            (None, None) => None,
+        };
+        summed.is_none_or(|axis| axis.iter().any(|f| f.is_spatial() || f.is(Kind::Other)))
+    }
+
+    /// Whether a tensor has something of unknown place, or cells that are still read.
+    fn leaves_places(&self, t: Tensor) -> bool {
+        let Some(axes) = self.grids.axes(t) else { return true };
+        let some = |fits: &dyn Fn(&Factor) -> bool| axes.iter().flatten().any(fits);
+        some(&|f| f.is(Kind::Other)) || (some(&Factor::is_spatial) && self.reach.is_live(&self.grids, t))
+    }
+}
+
+/// Feature maps of the file, of more than one cell, that every path from the picture to the scores passes through and that
+/// reach them, first to last, the automatic one marked.
 pub fn candidates(graph: &Graph, head: &Head) -> Vec<Candidate> {
-    let automatic = automatic_layer(graph, head).ok().map(|l| l.tensor);
-    let feature_maps = cuts(graph, head).into_iter().filter(|t| is_feature_map(graph, *t) && cells(graph, *t) > 1);
-    let line = |t: Tensor| Candidate {
-        layer: layer(graph, t),
-        op: graph.producer(t).map(|n| n.op.to_string()).unwrap_or_default(),
-        shape: graph.shape(t).unwrap_or_default().to_vec(),
-        automatic: automatic == Some(t),
+    let space = Space::of(graph, head);
+    let automatic = taken(&space).ok().map(|l| l.tensor);
+    let mut found: Vec<Tensor> = space.cuts.iter().copied().filter(|t| space.reach.is_live(&space.grids, *t)).collect();
+    if let Some(t) = automatic.filter(|t| !found.contains(t)) {
+        let at = found.partition_point(|cut| graph.producer_index(*cut) < graph.producer_index(t));
+        found.insert(at, t);
+    }
+    let line = |t: Tensor| {
+        let layer = layer(graph, t, space.view(t)?);
+        let op = graph.producer(t).map(|n| n.op.to_string()).unwrap_or_default();
+        let shape = graph.shape(t).unwrap_or_default().to_vec();
+        Some(Candidate { layer, op, shape, automatic: automatic == Some(t) })
     };
     let in_the_file = |c: &Candidate| c.automatic || !c.layer.name.starts_with(PREFIX);
-    feature_maps.map(line).filter(in_the_file).collect()
+    found.into_iter().filter_map(line).filter(in_the_file).collect()
 }
 
 /// The deepest feature map with more than one cell that every path to the scores passes through; not one that pooling or
-/// a mere Transpose made, and not the class maps themselves.
+/// a mere Transpose made, not the class maps themselves, and not one whose cells are not read any more.
+///
+/// Where a class token makes the score, that is the input of the last block's attention, behind its normalisation: the
+/// patches of the residual stream are read by nothing else, and those of the block's output by nothing at all.
 pub fn automatic_layer(graph: &Graph, head: &Head) -> Result<Layer, LayerError> {
-    let channels_first = channels_first(graph);
-    let mut cuts = cuts(graph, head);
-    let other = cuts.iter().rev().find_map(|t| Some((*t, spatial_axes_but_two(graph, *t)?)));
-    while let Some(t) = cuts.pop() {
-        let op = maker(graph, t).map_or("", |n| &*n.op);
-        let pooled = op.contains("Pool") || op.starts_with("Reduce");
-        let suits = is_feature_map(graph, t) && cells(graph, t) > 1 && channels_first.contains(&t);
-        if !suits || pooled || op == "Transpose" || is_class_map(graph, head, t) {
-            continue;
-        }
-        return match token_mixing_after(graph, head, t) {
-            None => Ok(layer(graph, t)),
-            Some(node) => Err(LayerError::Tokens {
+    taken(&Space::of(graph, head))
+}
+
+fn taken(space: &Space) -> Result<Layer, LayerError> {
+    let (graph, head) = (space.graph, space.head);
+    if let Some(t) = space.deepest() {
+        return match (space.token_mixing_after(t), space.grids.view(graph, t)) {
+            (None, Some(view)) => Ok(layer(graph, t, view)),
+            (node, _) => Err(LayerError::Tokens {
                 layer: printable(&graph.tensor(t).name),
                 shape: show_shape(graph.shape(t).unwrap_or_default()),
-                node: graph.describe(node),
+                node: node.map(|node| graph.describe(node)).unwrap_or_default(),
             }),
         };
     }
+    let other = space.cuts.iter().rev().find_map(|t| Some((*t, spatial_axes_but_two(graph, *t)?)));
     Err(match other {
         Some((t, spatial)) => LayerError::NotPictures {
             layer: printable(&graph.tensor(t).name),
@@ -116,6 +241,42 @@ pub fn automatic_layer(graph: &Graph, head: &Head) -> Result<Layer, LayerError> 
         None if !has_feature_maps(graph, head) => LayerError::NoFeatureMaps,
         None => LayerError::NoneFound,
     })
+}
+
+/// What is made by weights and read by an attention's products, with nothing but moving, scaling and adding constants
+/// between: queries, keys and values, which are no layers.
+fn projections(graph: &Graph, grids: &Grids) -> HashSet<Tensor> {
+    let computed = |n: &Node| n.inputs.iter().flatten().filter(|t| grids.axes(**t).is_some()).count();
+    let is = |n: &Node, of: &[&str]| n.carried.is_none() && of.contains(&&*n.op);
+    let products = |n: &Node| is(n, &["MatMul", "Gemm", "Conv", "ConvTranspose"]);
+    let moves = |n: &Node| {
+        is(n, &["Reshape", "Transpose", "Slice", "Split", "Gather", "Concat"])
+            || (is(n, &["Add", "Sub", "Mul", "Div", "Neg"]) && computed(n) == 1)
+    };
+    let (mut weighted, mut read) = (HashSet::new(), HashSet::new());
+    for node in graph.nodes() {
+        let of_weighted = node.inputs.iter().flatten().any(|t| weighted.contains(t));
+        if (products(node) && computed(node) == 1) || (moves(node) && of_weighted) {
+            weighted.extend(node.outputs.iter().flatten().copied());
+        }
+    }
+    for node in graph.nodes().iter().rev() {
+        let of_read = node.outputs.iter().flatten().any(|t| read.contains(t));
+        if (is(node, &["MatMul"]) && computed(node) == 2) || (moves(node) && of_read) {
+            read.extend(node.inputs.iter().flatten().copied());
+        }
+    }
+    weighted.intersection(&read).copied().collect()
+}
+
+/// Whether these axes of a tensor are its grid of cells, all of it and nothing else.
+pub fn are_all_cells(graph: &Graph, t: Tensor, axes: &[i64]) -> bool {
+    Grids::of(graph).is_whole_grid(graph, t, axes)
+}
+
+/// Whether a tensor is feature maps moved: the same cells of the same channels, in another order or beside fewer tokens.
+pub fn is_moved(graph: &Graph, from: Tensor, to: Tensor) -> bool {
+    from == to || Grids::of(graph).is_moved(graph, from, to)
 }
 
 /// Whether any node on the way to the scores makes feature maps of more than one cell.
@@ -133,7 +294,8 @@ pub fn find_layer(graph: &Graph, head: &Head, query: &str) -> Result<Layer, Laye
     if graph.tensor(t).dtype.is_some_and(|d| !d.is_float()) {
         return Err(LayerError::Integers { layer: name(), signature: graph.tensor(t).signature() });
     }
-    if !is_feature_map(graph, t) {
+    let space = Space::of(graph, head);
+    if space.grids.view(graph, t).is_none() && !is_feature_map(graph, t) {
         return Err(LayerError::Shape { layer: name(), signature: graph.tensor(t).signature() });
     }
     if !reached(graph).contains(&t) {
@@ -142,7 +304,15 @@ pub fn find_layer(graph: &Graph, head: &Head, query: &str) -> Result<Layer, Laye
     if after(graph, head, t).is_empty() {
         return Err(LayerError::OffThePath { layer: name() });
     }
-    Ok(layer(graph, t))
+    let view = space.grids.view_of_any(graph, t).or_else(|| space.as_convolved(t));
+    let view = view.ok_or_else(|| LayerError::Shape { layer: name(), signature: graph.tensor(t).signature() })?;
+    Ok(layer(graph, t, view))
+}
+
+/// Whether the score reads any of a layer's cells; behind the last attention it may be the class token alone.
+pub fn cells_reach_the_score(graph: &Graph, head: &Head, layer: &Layer) -> bool {
+    let grids = Grids::of(graph);
+    Reach::of(graph, &grids, head.scores).is_live(&grids, layer.tensor)
 }
 
 /// What DequantizeLinear makes of a tensor of rounded values; any other as it is.
@@ -160,12 +330,13 @@ fn in_floats(graph: &Graph, t: Tensor, query: &str) -> Result<Tensor, LayerError
 }
 
 /// Where the file has rounded values only, theirs is the name that people know.
-fn layer(graph: &Graph, t: Tensor) -> Layer {
+fn layer(graph: &Graph, t: Tensor, view: View) -> Layer {
     let ours = graph.tensor(t).name.starts_with(PREFIX);
     let stored = graph.producer(t).filter(|n| ours && &*n.op == "DequantizeLinear").and_then(|n| n.inputs[0]);
     let known = stored.unwrap_or(t);
     Layer {
         tensor: t,
+        view,
         name: graph.tensor(known).name.to_string(),
         module: graph.producer(known).map(|n| n.module.clone()).unwrap_or_default(),
     }
@@ -339,51 +510,6 @@ fn cuts(graph: &Graph, head: &Head) -> Vec<Tensor> {
     cuts
 }
 
-/// Tensors whose axis 1 is the channels: a convolution made it so, and nothing since has moved it.
-///
-/// A Reshape hides the axis until another brings the shape back, with nothing but arithmetic between: that is how group
-/// normalisation is written.
-fn channels_first(graph: &Graph) -> HashSet<Tensor> {
-    let mut axis: HashMap<Tensor, usize> = HashMap::new();
-    let mut hidden: HashMap<Tensor, (&[Dim], usize)> = HashMap::new(); // The shape, and the axis, before the Reshape.
-    for node in graph.nodes().iter().filter(|n| n.carried.is_none()) {
-        let rank = |t: &Tensor| graph.shape(*t).map(<[Dim]>::len);
-        let inherited = node.inputs.iter().flatten().find_map(|t| axis.get(t).copied().map(|a| (a, rank(t))));
-        let made = match (&*node.op, inherited) {
-            ("Conv" | "ConvTranspose", _) => Some((1, None)),
-            ("Reshape", _) => {
-                let before = node.inputs[0].and_then(|t| match axis.get(&t) {
-                    Some(a) => Some((graph.shape(t)?, *a)),
-                    None => hidden.get(&t).copied(),
-                });
-                let reshaped = node.outputs[0].zip(before);
-                hidden.extend(reshaped);
-                reshaped.filter(|(t, (shape, _))| graph.shape(*t) == Some(shape)).map(|(_, (_, a))| (a, None))
-            }
-            ("Add" | "Sub" | "Mul" | "Div", None) => {
-                let output = node.outputs[0];
-                let alike = |t: &&Tensor| output.is_some_and(|output| graph.shape(output) == graph.shape(**t));
-                let before = node.inputs.iter().flatten().filter(alike).find_map(|t| hidden.get(t).copied());
-                hidden.extend(output.zip(before));
-                None
-            }
-            (_, None) => None,
-            ("Transpose", Some((from, rank))) => {
-                let to = node.attributes.ints("perm").iter().position(|p| *p as usize == from);
-                to.map(|to| (to, rank))
-            }
-            (_, inherited) => inherited,
-        };
-        let Some((channels, from_rank)) = made else { continue };
-        for output in node.outputs.iter().flatten() {
-            if from_rank.is_none() || rank(output) == from_rank {
-                axis.insert(*output, channels);
-            }
-        }
-    }
-    axis.into_iter().filter(|(_, a)| *a == 1).map(|(t, _)| t).collect()
-}
-
 /// Operators that bend: not piecewise linear in an input.
 const CURVED: &[&str] = &[
     "Sigmoid",
@@ -440,32 +566,6 @@ fn after<'g>(graph: &'g Graph, head: &Head, layer: Tensor) -> Vec<&'g Node> {
     nodes
 }
 
-/// Whether the channels are the classes, as after a convolution that makes the class maps: as many, and no weights left
-/// between them and the scores.
-fn is_class_map(graph: &Graph, head: &Head, t: Tensor) -> bool {
-    let channels = graph.shape(t).and_then(|s| s.get(1)?.known());
-    let classes = if head.binary { 1 } else { head.classes as i64 };
-    let weighted = |n: &&Node| matches!(&*n.op, "Gemm" | "MatMul" | "Conv" | "ConvTranspose");
-    channels == Some(classes) && !after(graph, head, t).iter().any(weighted)
-}
-
-/// The first node behind a layer that makes one token of others: a product of two computed tensors, a softmax over many,
-/// or the second of two linear layers on tokens (MLP-Mixer). One linear layer alone may classify each cell.
-fn token_mixing_after<'g>(graph: &'g Graph, head: &Head, layer: Tensor) -> Option<&'g Node> {
-    let rank = |t: Option<Tensor>| t.and_then(|t| graph.shape(t)).map_or(0, <[Dim]>::len);
-    let reached = reached(graph);
-    let computed = |t: &Option<Tensor>| t.is_some_and(|t| reached.contains(&t));
-    let nodes = after(graph, head, layer);
-    let attention = nodes.iter().find(|n| match &*n.op {
-        "MatMul" => rank(n.outputs[0]) >= 3 && n.inputs.iter().all(computed),
-        "Softmax" => rank(n.outputs[0]) >= 3 && n.outputs[0] != Some(head.raw),
-        "Attention" | "MultiHeadAttention" => true,
-        _ => false,
-    });
-    let linear = |n: &&&Node| &*n.op == "MatMul" && rank(n.outputs[0]) == 3;
-    attention.or_else(|| nodes.iter().filter(linear).nth(1)).copied()
-}
-
 #[cfg(test)]
 mod tests {
     use super::{CURVED, PRODUCTS};
@@ -480,6 +580,7 @@ mod tests {
             "HardSigmoid",
             "Abs",
             "Neg",
+            "Sign",
             "Floor",
             "Ceil",
             "Not",

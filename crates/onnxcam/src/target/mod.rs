@@ -1,19 +1,30 @@
 //! What is explained, and where: the class score and the target layer.
 
+mod grid;
 mod head;
 mod last_linear;
 mod layer;
+mod picture;
+mod reach;
+mod score;
+mod view;
 
 pub use head::{Activation, Head, HeadOptions, find_head};
 pub use last_linear::LastLinear;
-pub use layer::{Candidate, Layer, LayerError, automatic_layer, candidates, find_layer, first_curved, first_rounded};
+pub use layer::{
+    Candidate, Layer, LayerError, are_all_cells, automatic_layer, candidates, cells_reach_the_score, find_layer,
+    first_curved, first_rounded, is_moved,
+};
+pub use picture::{channel_axis, layout_in, picture_in_floats};
+pub use score::{AxisPart, Part, PartError, Score};
+pub use view::View;
 
 /// Why no class score can be found.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[allow(missing_docs)]
 pub enum HeadError {
     #[error(
-        "the model has no output that looks like class scores\n{outputs}\nhint: scores are floats [N, classes]; detectors and segmenters cannot be explained yet"
+        "the model has no output that looks like class scores\n{outputs}\nhint: scores are floats [N, classes]; of a detector or a segmentation network, name a part of an output with --score"
     )]
     NoCandidate { outputs: String },
     #[error("the shape of output \"{name}\" is not known, as {node} is not understood: {reason}\nhint: {hint}")]
@@ -24,6 +35,16 @@ pub enum HeadError {
     Unknown { name: String, outputs: String },
     #[error("output \"{name}\" is {signature}, no class scores\nhint: scores are floats [N, classes]")]
     Shape { name: String, signature: String },
+    #[error("{part} does not fit the output, {signature}: {reason}")]
+    Part { part: String, signature: String, reason: String },
+    #[error(
+        "the graph of the score cannot be used: {reason}\nhint: its inputs are called like the model's outputs, and it makes scores [N, classes] or [N]"
+    )]
+    ScoreGraph { reason: String },
+    #[error(
+        "the score, {score}, is {signature}\nhint: scores are floats [N, classes], or one [N], of as many pictures as there are"
+    )]
+    Score { score: String, signature: String },
     #[error(transparent)]
     Emit(#[from] onnx_graph::EmitError),
 }

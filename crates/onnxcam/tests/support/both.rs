@@ -88,7 +88,7 @@ pub struct Definition {
     pub class: usize,
     /// A, [K, h, w].
     pub features: ArrayD<f64>,
-    /// w_k of each method.
+    /// w_k of each method, or one a cell; empty where it has none.
     pub weights: Vec<Vec<f64>>,
     /// Each method's map, [h, w].
     pub maps: Vec<ArrayD<f64>>,
@@ -99,22 +99,32 @@ impl Definition {
         let batch = plan.fixed_batch().unwrap_or(1);
         let x = x.select(Axis(0), &vec![0; batch]).mapv(f64::from);
         let target = ArrayD::from_elem(vec![batch], class as f64);
-        let maps = plan.maps.iter().flat_map(|m| [m.weights.expect("weights"), m.map]);
-        let wanted: Vec<_> = [plan.head.scores, plan.class, plan.layer.tensor].into_iter().chain(maps).collect();
+        let maps = plan.maps.iter().flat_map(|m| m.weights.into_iter().chain([m.map]));
+        let wanted: Vec<_> = [plan.head.scores, plan.class, plan.features].into_iter().chain(maps).collect();
         let values = evaluate(&plan.graph, batch, &[(plan.input, x), (plan.target, target)], &wanted);
         let values = values.unwrap_or_else(|e| panic!("{e}")).into_iter();
         let mut values = values.map(|v| v.index_axis(Axis(0), 0).to_owned());
         let mut next = || values.next().unwrap();
         let (scores, class, features) = (next(), next(), next());
-        let (weights, maps) = plan.maps.iter().map(|_| (next().into_iter().collect(), next())).unzip();
+        let maps =
+            plan.maps.iter().map(|m| (m.weights.map(|_| next().into_iter().collect()).unwrap_or_default(), next()));
+        let (weights, maps) = maps.unzip();
         let class = class.first().copied().unwrap() as usize;
         Definition { scores: scores.into_iter().collect(), class, features, weights, maps }
     }
 
-    /// max_ij Σ_k |w_k A^k_ij|: what errors of a map are measured against.
+    /// max_ij Σ_k |w_k A^k_ij|: what errors of a map are measured against; its maximum where it has no weights.
     pub fn scale(&self, method: usize) -> f64 {
-        let weighted = self.features.outer_iter().zip(&self.weights[method]).map(|(a, w)| a.mapv(|a| (a * w).abs()));
-        let sum = weighted.reduce(|sum, term| sum + term).unwrap();
+        let weights = &self.weights[method];
+        if weights.is_empty() {
+            return self.maps[method].iter().fold(f64::MIN_POSITIVE, |most, v| most.max(v.abs()));
+        }
+        let cells = self.features.len() / self.features.len_of(Axis(0));
+        let of_cell = if weights.len() == self.features.len() { 1 } else { cells };
+        let mut sum = vec![0.0; cells];
+        for (i, a) in self.features.iter().enumerate() {
+            sum[i % cells] += (a * weights[i / of_cell]).abs();
+        }
         sum.into_iter().fold(f64::MIN_POSITIVE, f64::max)
     }
 

@@ -32,6 +32,14 @@ pub struct Network {
     pub arrays: BTreeMap<String, ArrayD<f64>>,
 }
 
+/// The cells of a layer.
+pub struct Cells {
+    /// Rows and columns.
+    pub grid: (i64, i64),
+    /// Class and register tokens before them and behind them.
+    pub extras: (i64, i64),
+}
+
 /// A file of a network.
 pub struct Export {
     pub file: PathBuf,
@@ -78,6 +86,21 @@ impl Network {
         let folder = golden().with_file_name("exporters");
         let descriptions = json_files(&folder).into_iter().flat_map(|file| json(&file).as_array().unwrap().clone());
         descriptions.map(|description| Network::read(&folder, &description, None)).collect()
+    }
+
+    /// The networks of `golden/tokens`, and where each layer's cells are.
+    pub fn tokens() -> Vec<(Network, Cells)> {
+        let folder = golden().with_file_name("tokens");
+        let input = npy(folder.join("input.npy"));
+        let read = |description: &Json| {
+            let number = |value: &Json| value.as_i64().unwrap();
+            let cells = Cells {
+                grid: (number(&description["grid"][0]), number(&description["grid"][1])),
+                extras: (number(&description["before"]), number(&description["after"])),
+            };
+            (Network::read(&folder, description, Some(&input)), cells)
+        };
+        json(&folder.join("networks.json")).as_array().unwrap().iter().map(read).collect()
     }
 
     /// The networks of a folder of full-size ones.
@@ -254,7 +277,7 @@ pub fn reference_errors(network: &Network, export: &Export, engine: &Arc<dyn Eng
 fn add_feature_errors(network: &Network, plan: &Plan, engine: &Arc<dyn Engine>, errors: &mut Errors) {
     let mut graph = plan.graph.clone();
     graph.inputs = vec![plan.input];
-    graph.outputs = vec![plan.layer.tensor];
+    graph.outputs = vec![plan.features];
     let expected = &network.arrays["features"];
     let at_once = plan.fixed_batch().unwrap_or(network.input.len_of(Axis(0)));
     let pairs = network.input.axis_chunks_iter(Axis(0), at_once).zip(expected.axis_chunks_iter(Axis(0), at_once));

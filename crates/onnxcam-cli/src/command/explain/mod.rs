@@ -1,6 +1,6 @@
 //! `onnxcam explain IMAGE…`
 
-pub mod preprocess;
+pub(super) mod preprocess;
 mod report;
 
 use std::num::NonZeroUsize;
@@ -10,8 +10,9 @@ use std::process::ExitCode;
 use anyhow::Context;
 use onnxcam::Model;
 use onnxcam::classifier::{Outcome, PictureExplainer, Settled, Targets};
+use onnxcam::explain::Rival;
 use onnxcam::heatmap::Colormap;
-use onnxcam::method::{Method, find};
+use onnxcam::method::{Method, find, find_variant, variants};
 use onnxcam::model::Labels;
 use onnxcam::output::{Kind, Outputs, Request, Style};
 use onnxcam::source::{Source, expand};
@@ -36,15 +37,29 @@ pub struct Arguments {
     /// The class to explain: a number, a name, or top3; several with commas between [default: the predicted one]
     #[arg(long, value_name = "CLASS,…")]
     class: Option<String>,
+    /// Explain why that class rather than this one: the difference of their scores. A number, a name, or second, for the likeliest
+    /// beside the class explained
+    #[arg(long, value_name = "CLASS")]
+    against: Option<String>,
     /// The methods, with commas between; `onnxcam methods` lists them. Several cost hardly more than one
     #[arg(long, value_name = "NAME,…", value_delimiter = ',', default_value = "grad-cam++")]
     method: Vec<String>,
+    /// The formula of Grad-CAM++: paper, literal, authors, pytorch-grad-cam, torch-cam, tf-keras-vis or xplique;
+    /// `onnxcam methods grad-cam++ --variant NAME` tells of one [default: paper]
+    #[arg(long, value_name = "NAME")]
+    variant: Option<String>,
     /// The target layer: a tensor, a node or a module [default: the one that `onnxcam layers` marks]
     #[arg(long, value_name = "NAME")]
     layer: Option<String>,
     /// Leave out the last relu of the methods: raw maps show what spoke against the class, too
     #[arg(long)]
     signed: bool,
+    /// What methods that draw random numbers draw them from: the same number, the same map
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
+    /// How many noisy pictures, masks or steps methods of many runs average over [default: as `onnxcam methods NAME` says]
+    #[arg(long, value_name = "N")]
+    samples: Option<NonZeroUsize>,
     /// Look into the folders of folders
     #[arg(long)]
     recursive: bool,
@@ -73,7 +88,8 @@ struct ResultOptions {
     /// The folder for the files; or the file, where it is only one [default: the current folder]
     #[arg(short, long = "out", value_name = "PATH")]
     out: Option<PathBuf>,
-    /// What to write: overlay, heatmap (the map alone, in colours), map (raw, float32 .npy), panel (all side by side)
+    /// What to write: overlay, heatmap (the map alone, in colours), map (raw, float32 .npy), explanation (the picture times the
+    /// map), explanation-input (the same as the network is fed it, .npy), panel (all side by side)
     #[arg(long, value_name = "KIND,…", value_delimiter = ',', default_value = "overlay")]
     save: Vec<Kind>,
     /// Colours: turbo, jet, viridis, inferno, magma, plasma, cividis or grey
@@ -92,7 +108,7 @@ struct ResultOptions {
 
 const EXAMPLES: &str = "\
 Files are called STEM.METHOD.KIND.png or .npy, panels STEM.panel.png. Where several classes were asked for, .class281 and \
-the like stand before the method; for the images of an .npy file with several, .0, .1, … before that. Of inputs with equal \
+the like stand before the method, and .against285 or .against-second where a class was contrasted with another; for the images of an .npy file with several, .0, .1, … before that. Of inputs with equal \
 stems the second is called STEM-2.
 
 Examples:
@@ -114,7 +130,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let images: usize = sources.iter().map(|s| s.rows().unwrap_or(1)).sum();
 
     let model = Model::open(arguments.model.path(None, &arguments.cache)?)?;
-    let methods = methods(&arguments.method)?;
+    let methods = methods(&arguments.method, arguments.variant.as_deref())?;
     let settled = settle(arguments, &model, &methods, if images > 1 { BATCH } else { 1 })?;
     let subject = settled.subject();
     if sources.iter().any(|s| s.rows().is_none()) {
@@ -124,16 +140,23 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         Some(text) => subject.targets(text)?,
         None => Targets::default(),
     };
-    let outputs = plan_outputs(arguments, &model, &methods, &targets, &sources)?;
-    let explainer = settled.load(&arguments.engine.choose(&arguments.cache)?)?;
+    let outputs =
+        plan_outputs(arguments, &model, &methods, &targets, settled.plan().rival.map(|(rival, _)| rival), &sources)?;
+    let explainer = settled.load_for(&arguments.engine.choose(&arguments.cache)?, &targets)?;
     outputs.make_folder()?;
     explain(arguments, explainer, &targets, &sources, &outputs, images)
 }
 
-pub fn methods(names: &[String]) -> anyhow::Result<Vec<&'static dyn Method>> {
+/// The methods of these names; those of several formulas by the one that was asked for.
+pub(super) fn methods(names: &[String], variant: Option<&str>) -> anyhow::Result<Vec<&'static dyn Method>> {
+    let has_several = |name: &str| variants(name).nth(1).is_some();
+    let one_has = names.iter().any(|name| has_several(name.trim()));
     let mut methods: Vec<&'static dyn Method> = Vec::new();
-    for name in names {
-        let method = find(name.trim())?;
+    for name in names.iter().map(|name| name.trim()) {
+        let method = match variant.filter(|_| has_several(name) || !one_has) {
+            Some(variant) => find_variant(name, variant)?,
+            None => find(name)?,
+        };
         if methods.iter().all(|m| m.name() != method.name()) {
             methods.push(method);
         }
@@ -147,15 +170,22 @@ fn settle(
     methods: &[&'static dyn Method],
     batch: usize,
 ) -> anyhow::Result<Settled> {
-    let mut setup = model
-        .explain_with(methods)
+    let mut setup = arguments
+        .model
+        .tell(model.explain_with(methods))?
         .signed(arguments.signed)
+        .seed(arguments.seed)
         .preprocess(arguments.preprocess.preprocessing()?)
         .batch(arguments.batch.map_or(batch, NonZeroUsize::get));
+    if let Some(samples) = arguments.samples {
+        setup = setup.samples(samples.get());
+    }
     if let Some(layer) = &arguments.layer {
         setup = setup.layer(layer);
     }
-    setup = arguments.model.apply(setup);
+    if let Some(rival) = &arguments.against {
+        setup = setup.against(rival);
+    }
     if let Some(threads) = arguments.engine.threads() {
         setup = setup.threads(threads);
     }
@@ -170,6 +200,7 @@ fn plan_outputs(
     model: &Model,
     methods: &[&'static dyn Method],
     targets: &Targets,
+    rival: Option<Rival>,
     sources: &[Source],
 ) -> anyhow::Result<Outputs> {
     let protected: Vec<PathBuf> = arguments.labels.iter().cloned().chain([model.path().to_owned()]).collect();
@@ -179,6 +210,7 @@ fn plan_outputs(
         kinds: &results.save,
         methods,
         targets,
+        rival,
         overwrite: results.overwrite,
         protected: &protected,
     };
@@ -203,6 +235,9 @@ fn explain(
 ) -> anyhow::Result<ExitCode> {
     let style = Style { colormap: arguments.results.colormap, alpha: arguments.results.alpha };
     let mut report = Report::new(&explainer, images, arguments.results.json);
+    if let Some(watcher) = report.watcher(images) {
+        explainer.watch(watcher);
+    }
     let subject = explainer.subject().clone();
     subject.notes().iter().for_each(|text| report.note(text));
     if sources.iter().any(|s| s.rows().is_none()) {

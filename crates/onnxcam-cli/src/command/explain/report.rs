@@ -2,10 +2,12 @@
 
 use std::collections::HashSet;
 use std::io::{IsTerminal, stderr};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use onnxcam::classifier::{Explanation, Map, PictureExplainer, Seen};
+use onnxcam::explain::Progress;
 use onnxcam::output::Files;
 use onnxcam::printable;
 use serde_json::{Value, json};
@@ -41,6 +43,26 @@ impl Report {
             bar,
             said: HashSet::new(),
         }
+    }
+
+    /// Shows how far a method of many runs has come, where there is one image and a person is watching.
+    pub fn watcher(&self, images: usize) -> Option<impl FnMut(Progress) -> ControlFlow<()> + Send + 'static> {
+        let watched = images == 1 && stderr().is_terminal() && !out::is_quiet();
+        let bar = self.bar.clone();
+        watched.then_some(move |Progress { method, done, of }: Progress| {
+            if done == 0 {
+                bar.set_draw_target(ProgressDrawTarget::stderr());
+                bar.set_style(runs_style());
+                bar.reset();
+                bar.set_length(of as u64);
+                bar.set_message(method);
+            }
+            bar.set_position(done as u64);
+            if done == of {
+                bar.finish_and_clear();
+            }
+            ControlFlow::Continue(())
+        })
     }
 
     /// Something that holds for the whole run; said once.
@@ -134,6 +156,7 @@ impl Report {
             "method": map.method().name(),
             "variant": map.method().variant(),
             "class": explanation.class(),
+            "against": explanation.rival(),
             "layer": map.layer(),
             "flat": map.is_flat(),
             "notes": notes,
@@ -165,6 +188,11 @@ fn style() -> ProgressStyle {
     ProgressStyle::with_template(template).expect("a template that a test has seen")
 }
 
+fn runs_style() -> ProgressStyle {
+    let template = "{msg} {wide_bar} {pos}/{len} runs, {eta} left";
+    ProgressStyle::with_template(template).expect("a template that a test has seen")
+}
+
 /// The image, its classes, and the files written; a panel, of which every map speaks, comes last.
 fn to_text(name: &str, seen: &Seen, files: &[Vec<Files>]) -> String {
     let mut text = format!("{name}\n");
@@ -190,7 +218,8 @@ fn to_text(name: &str, seen: &Seen, files: &[Vec<Files>]) -> String {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn the_template_is_one() {
+    fn the_templates_are_some() {
         super::style();
+        super::runs_style();
     }
 }

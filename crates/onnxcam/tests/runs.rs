@@ -1,0 +1,267 @@
+//! Methods of many runs against their definitions in float64 (`references/make_runs.py`), on small networks of different
+//! structures, on both engines; seeds, progress, and what the feature maps may be like.
+
+#[path = "support/both.rs"]
+mod both;
+#[path = "support/heads.rs"]
+mod heads;
+#[path = "support/networks.rs"]
+mod networks;
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use both::{engines, picture, pictures, plan};
+use heads::{Head, trunk};
+use ndarray::{Array1, ArrayD, Axis, Slice};
+use networks::{Errors, Network, apart, golden, most};
+use onnx_graph::Model;
+use onnxcam::engine::Engine;
+use onnxcam::explain::{Asked, PlanOptions, Progress, RunError, RunSettings, Runner};
+use onnxcam::method::Made;
+use testkit::models::{Maker, tiny_cnn};
+use testkit::npz;
+
+/// Methods, what the reference calls them, and whether their maps are as large as the picture.
+const METHODS: [(&str, &str, bool); 12] = [
+    ("score-cam", "score_cam", false),
+    ("ss-cam", "ss_cam", false),
+    ("is-cam", "is_cam", false),
+    ("ablation-cam", "ablation_cam", false),
+    ("random-cam", "random_cam", false),
+    ("smooth-grad-cam++", "smooth_grad_cam_pp", false),
+    ("recipro-cam", "recipro_cam", false),
+    ("recipro-cam-gaussian", "recipro_cam_gaussian", false),
+    ("rise", "rise", true),
+    ("occlusion", "occlusion", true),
+    ("smooth-grad", "smooth_grad", true),
+    ("integrated-gradients", "integrated_gradients", true),
+];
+
+/// Every method's maps of these classes of the first picture.
+fn maps(
+    model: &Model,
+    engine: &Arc<dyn Engine>,
+    names: &[&str],
+    x: &ArrayD<f32>,
+    classes: &[usize],
+    settings: RunSettings,
+) -> Vec<Vec<Made>> {
+    let plan = plan(model, names, &PlanOptions::default()).unwrap_or_else(|e| panic!("{e}"));
+    let asked: Vec<Asked> = classes.iter().map(|class| Asked::from(*class)).collect();
+    let mut go_on = |_: Progress| ControlFlow::Continue(());
+    Runner::new(&plan, engine, None).run(&picture(x, 0), &asked, settings, &mut go_on).unwrap()
+}
+
+const FEW: RunSettings = RunSettings { seed: 5, samples: Some(3), signed: false };
+
+/// The measure: 1e-4 of max_ij Σ_k |w_k A^k_ij|, or of the map's largest where it is no such sum; of the
+/// largest weight.
+#[test]
+fn maps_are_those_of_the_definitions() {
+    let mut failures = Vec::new();
+    let mut count = 0;
+    for network in Network::golden() {
+        let file = golden().with_file_name("runs").join(format!("{}.npz", network.name));
+        if !file.exists() {
+            continue;
+        }
+        let reference = npz(file);
+        let classes: Vec<usize> = reference["classes"].iter().map(|c| *c as usize).collect();
+        let number = |key: &str| reference[key][[]] as usize;
+        let settings =
+            RunSettings { seed: number("seed") as u64, samples: Some(number("samples")), ..RunSettings::default() };
+        for (export, engine) in engines().into_iter().map(|engine| (&network.exports[0], engine)) {
+            let names = METHODS.map(|(name, ..)| name);
+            let found = maps(&export.open(), &engine, &names, &network.input, &classes, settings);
+            let mut errors = Errors::default();
+            for ((name, key, large), found) in METHODS.iter().zip(&found) {
+                for (c, found) in found.iter().enumerate() {
+                    let of = |what: &str| reference[&format!("{key}_{what}")].index_axis(Axis(0), c).to_owned();
+                    let step = if *large { 5 } else { 1 };
+                    let map = found.map.slice_each_axis(|_| Slice::new(0, None, step)).to_owned().into_dyn();
+                    errors.add(*name, apart(&map, &of("map"), of("scale")[[]]));
+                    if reference.contains_key(&format!("{key}_weights")) {
+                        let weights = Array1::from(found.weights.clone()).into_dyn();
+                        errors.add(format!("{name} w"), apart(&weights, &of("weights"), most(&of("weights"))));
+                    }
+                }
+            }
+            println!("{export} on {}: {errors}", engine.name());
+            let beyond = errors.beyond(1e-4);
+            if !beyond.is_empty() {
+                failures.push(format!("{export} on {}: {}", engine.name(), beyond.join(", ")));
+            }
+            count += 1;
+        }
+    }
+    assert!(count >= 8, "{count} networks");
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+/// Several classes of a picture come from the same runs; the same seed makes the same map, another one another.
+#[test]
+fn classes_and_seeds() {
+    let model = tiny_cnn(17, 5).model();
+    let x = pictures(&[1, 3, 16, 16], 3);
+    let names = METHODS.map(|(name, ..)| name);
+    for engine in engines() {
+        let together = maps(&model, &engine, &names, &x, &[4, 0, 2], FEW);
+        let alone = maps(&model, &engine, &names, &x, &[2], FEW);
+        let seeded = maps(&model, &engine, &names, &x, &[2], RunSettings { seed: 6, ..FEW });
+        for (m, name) in names.iter().enumerate() {
+            assert_eq!(together[m].len(), 3);
+            assert!(together[m][2] == alone[m][0], "{name}: class 2 among others");
+            assert!(together[m][0].map != together[m][1].map, "{name}: classes differ");
+            let random = ["ss-cam", "random-cam", "smooth-grad-cam++", "rise", "smooth-grad"].contains(name);
+            // The gradient of a network of one linear piece is the same for every noisy picture.
+            if name != &"smooth-grad-cam++" {
+                assert_eq!(seeded[m][0].map != alone[m][0].map, random, "{name}: another seed");
+            }
+            let said = alone[m][0].notes.iter().any(|note| note == "drawn from seed 5");
+            assert_eq!(said, random, "{name}: {:?}", alone[m][0].notes);
+        }
+    }
+}
+
+/// A rival's score is taken away.
+#[test]
+fn against_a_rival() {
+    let model = tiny_cnn(17, 5).model();
+    let x = pictures(&[1, 3, 16, 16], 3);
+    let plan = plan(&model, &["ablation-cam"], &PlanOptions::default()).unwrap();
+    for engine in engines() {
+        let mut runner = Runner::new(&plan, &engine, None);
+        let mut run = |asked: &[Asked]| {
+            runner.run(&x, asked, RunSettings { signed: true, ..FEW }, &mut |_| ControlFlow::Continue(())).unwrap()
+        };
+        let one = run(&[Asked { class: 1, rival: Some(3) }]).remove(0).remove(0);
+        let other = run(&[Asked { class: 3, rival: Some(1) }]).remove(0).remove(0);
+        // (S − S_k) / S, where both numerator and denominator change their sign.
+        let error = apart(&one.map.clone().into_dyn(), &other.map.into_dyn(), f64::from(most_of(&one)));
+        assert!(error < 1e-4, "{error}");
+        assert_ne!(one.map, run(&[Asked::from(1)]).remove(0).remove(0).map);
+    }
+}
+
+fn most_of(made: &Made) -> f32 {
+    made.map.iter().fold(f32::MIN_POSITIVE, |most, v| most.max(v.abs()))
+}
+
+/// Whoever watches can break off, and is told of every run.
+#[test]
+fn progress_is_told_and_can_be_stopped() {
+    let model = tiny_cnn(17, 5).model();
+    let x = pictures(&[1, 3, 16, 16], 3);
+    for (name, ..) in METHODS.iter().filter(|(name, ..)| *name != "random-cam") {
+        let plan = plan(&model, &[name], &PlanOptions::default()).unwrap();
+        let engine = engines().remove(0);
+        let mut runner = Runner::new(&plan, &engine, None);
+        let mut told: Vec<Progress> = Vec::new();
+        let mut watch = |progress: Progress| {
+            told.push(progress);
+            ControlFlow::Continue(())
+        };
+        runner.run(&x, &[Asked::from(1)], FEW, &mut watch).unwrap();
+        let (first, last) = (told.first().unwrap(), told.last().unwrap());
+        assert!(first.done == 0 && last.done == last.of && last.of > 2 && last.method == *name, "{told:?}");
+        let mut stop = |_: Progress| ControlFlow::Break(());
+        let stopped = runner.run(&x, &[Asked::from(1)], FEW, &mut stop);
+        assert!(matches!(stopped, Err(RunError::Stopped)), "{name}");
+        runner.run(&x, &[Asked::from(1)], FEW, &mut |_| ControlFlow::Continue(())).unwrap(); // It runs again.
+    }
+}
+
+/// R53: channel 1 alone feeds class 1, so that its weight is 1 and its map the channel; a negative score is said.
+#[test]
+fn ablation_of_the_only_channel_that_counts() {
+    let rows = [[0.5; 4], [0.0; 4], [0.0; 4], [-0.25; 4]].concat(); // A class's weights, channel by channel.
+    let model = Head::flat(2, 2, 2, &rows).model();
+    let x = ArrayD::from_shape_vec(vec![1, 2, 2, 2], vec![1.0, 2.0, 0.0, 3.0, 0.5, 0.0, 4.0, 1.0]).unwrap();
+    for engine in engines() {
+        let plan = plan(&model, &["ablation-cam"], &at("features")).unwrap();
+        let asked = [Asked::from(0), Asked::from(1)];
+        let made = Runner::new(&plan, &engine, None).run(&x, &asked, FEW, &mut |_| ControlFlow::Continue(()));
+        let made = made.unwrap().remove(0);
+        for (class, made) in made.iter().enumerate() {
+            let expected: Vec<f32> = (0..2).map(|k| f32::from(u8::from(k == class))).collect();
+            assert!(made.weights.iter().zip(&expected).all(|(w, e)| (w - e).abs() < 1e-6), "{:?}", made.weights);
+            let channel = x.index_axis(Axis(0), 0).index_axis(Axis(0), class).to_owned();
+            assert!(apart(&made.map.clone().into_dyn(), &channel.mapv(f64::from), 1.0) < 1e-5);
+            assert_eq!(made.notes.iter().any(|note| note.contains("score is negative")), class == 1);
+        }
+    }
+}
+
+fn at(layer: &str) -> PlanOptions {
+    PlanOptions { layer: Some(layer.to_owned()), ..PlanOptions::default() }
+}
+
+/// R08: a feature map that is 0 everywhere masks everything, and leaves the rest finite.
+#[test]
+fn a_dead_channel_is_no_trouble() {
+    let model = trunk()
+        .node("GlobalAveragePool", &["features"], &["mean"])
+        .node("Flatten", &["mean"], &["flat"])
+        .weights("fc", &[12, 4])
+        .node("MatMul", &["flat", "fc"], &["logits"])
+        .output("logits", "f32[N,4]")
+        .model();
+    let x = ArrayD::zeros(vec![1, 3, 16, 16]); // No biases: every feature map is 0.
+    for engine in engines() {
+        for (name, ..) in METHODS {
+            let made = maps(&model, &engine, &[name], &x, &[1], FEW).remove(0).remove(0);
+            assert!(made.map.iter().chain(&made.weights).all(|v| v.is_finite()), "{name}");
+        }
+    }
+}
+
+/// Masks lie over rows and columns wherever the channels stand.
+#[test]
+fn channels_last() {
+    let x = pictures(&[1, 3, 16, 16], 8);
+    let first = tiny_cnn(17, 5).model();
+    let mut proto = tiny_cnn(17, 5).build();
+    let graph = proto.graph.as_mut().unwrap();
+    graph.node.iter_mut().flat_map(|n| &mut n.input).filter(|i| *i == "x").for_each(|i| *i = "moved".to_owned());
+    let front = Maker::new(17)
+        .input("x", "f32[N,16,16,3]")
+        .node("Transpose", &["x"], &["moved"])
+        .with("perm", [0, 3, 1, 2])
+        .build();
+    graph.input = front.graph.as_ref().unwrap().input.clone();
+    graph.node.splice(..0, front.graph.unwrap().node);
+    let last = Model::from_proto(proto, std::path::Path::new("last.onnx")).unwrap();
+    let names = ["score-cam", "rise", "occlusion", "integrated-gradients"];
+    for engine in engines() {
+        let expected = maps(&first, &engine, &names, &x, &[2], FEW);
+        let moved = x.clone().permuted_axes(vec![0, 2, 3, 1]).as_standard_layout().to_owned();
+        for ((expected, found), name) in expected.iter().zip(maps(&last, &engine, &names, &moved, &[2], FEW)).zip(names)
+        {
+            let error = apart(
+                &found[0].map.clone().into_dyn(),
+                &expected[0].map.clone().into_dyn(),
+                f64::from(most_of(&expected[0])),
+            );
+            assert!(error < 1e-4, "{name} on {}: {error}", engine.name());
+        }
+    }
+}
+
+/// A file that fixes a batch of 1 is run picture by picture.
+#[test]
+fn a_fixed_batch_of_one() {
+    let network = Network::golden().into_iter().find(|n| n.name == "resnet18").unwrap();
+    let export = |what: &str| network.exports.iter().find(|e| e.to_string() == what).unwrap().open();
+    let names = ["ablation-cam", "score-cam", "recipro-cam", "smooth-grad"];
+    for engine in engines() {
+        let expected = maps(&export("resnet18.old"), &engine, &names, &network.input, &[1], FEW);
+        let found = maps(&export("resnet18.old-static"), &engine, &names, &network.input, &[1], FEW);
+        for ((expected, found), name) in expected.iter().zip(&found).zip(names) {
+            let (found, expected) = (&found[0].map, &expected[0]);
+            let scale = f64::from(most_of(expected));
+            let error = apart(&found.clone().into_dyn(), &expected.map.clone().into_dyn(), scale);
+            assert!(error < 1e-3, "{name} on {}: {error}", engine.name());
+        }
+    }
+}
