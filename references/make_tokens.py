@@ -54,7 +54,7 @@ class Tokens:
     last: str = "head"
     cam: bool = False
     # What the older exporter writes of windows is some hundred kilobytes of shape arithmetic. (The newer one picks what it
-    # has pooled out one by one, so that CAM does not find Swin's pooling.)
+    # has pooled out one by one, so that CAM does not find the pooling.)
     exporters: tuple[str, ...] = onnx_files.EXPORTERS
 
 
@@ -156,9 +156,9 @@ NETWORKS = {
     "swin": Tokens(swin, "norm", (4, 6), layout="last", exporters=("new",)),
     "swin_v2": Tokens(swin_v2, "norm", (4, 6), layout="last", exporters=("new",)),
     "maxvit": Tokens(
-        lambda: maxxvit_of(("C", "M"), (2, 2)), "norm", (8, 12), layout="first", cam=True, last="head.fc", exporters=("new",)
+        lambda: maxxvit_of(("C", "M"), (2, 2)), "norm", (8, 12), layout="first", last="head.fc", exporters=("new",)
     ),
-    "coatnet": Tokens(lambda: maxxvit_of(("C", "T"), None), "norm", (8, 12), layout="first", cam=True, last="head.fc"),
+    "coatnet": Tokens(lambda: maxxvit_of(("C", "T"), None), "norm", (8, 12), layout="first", last="head.fc"),
     "pit": Tokens(pooling_vit, "transformers.1.blocks.1.norm1", (4, 6), before=1),
     "cait": Tokens(
         lambda: cait.Cait(

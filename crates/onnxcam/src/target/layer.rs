@@ -97,7 +97,8 @@ impl<'g> Space<'g> {
         if !self.graph.tensor(t).dtype.is_some_and(|d| d.is_float()) {
             return None;
         }
-        let known = self.grids.view_of_any(self.graph, t);
+        let picture = || self.grids.view_of_any(self.graph, t).filter(|_| is_feature_map(self.graph, t));
+        let known = self.grids.view(self.graph, t).or_else(picture);
         known.or_else(|| self.as_convolved(t).filter(|view| view.grid() != (1, 1)))
     }
 
@@ -121,12 +122,15 @@ impl<'g> Space<'g> {
         let Some(view) = self.grids.view(self.graph, t) else { return false };
         let op = maker(self.graph, t).map_or("", |n| &*n.op);
         let pooled = op.contains("Pool") || op.starts_with("Reduce");
-        let moved = matches!(op, "Transpose" | "Reshape" | "Slice" | "Split" | "Gather") && {
-            let from = maker(self.graph, t).and_then(|n| n.inputs[0]);
-            from.is_some_and(|from| self.grids.view(self.graph, from).is_some())
-        };
         let float = self.graph.tensor(t).dtype.is_some_and(|d| d.is_float());
-        float && !pooled && !moved && self.reach.is_live(&self.grids, t) && !self.is_class_map(t, &view)
+        float && !pooled && !self.is_moved(t) && self.reach.is_live(&self.grids, t) && !self.is_class_map(t, &view)
+    }
+
+    /// Whether a layer is another one's elements, moved.
+    fn is_moved(&self, t: Tensor) -> bool {
+        let moves = |n: &&Node| matches!(&*n.op, "Transpose" | "Reshape" | "Slice" | "Split" | "Gather");
+        let from = maker(self.graph, t).filter(moves).and_then(|n| n.inputs[0]);
+        from.is_some_and(|from| self.grids.view(self.graph, from).is_some())
     }
 
     /// The deepest layer that suits: of those that everything passes through, or behind the last of them, that all its
@@ -195,7 +199,9 @@ impl<'g> Space<'g> {
 pub fn candidates(graph: &Graph, head: &Head) -> Vec<Candidate> {
     let space = Space::of(graph, head);
     let automatic = taken(&space).ok().map(|l| l.tensor);
-    let mut found: Vec<Tensor> = space.cuts.iter().copied().filter(|t| space.reach.is_live(&space.grids, *t)).collect();
+    let told_apart = |t: &Tensor| is_feature_map(graph, *t) || !space.is_moved(*t);
+    let listed = |t: &Tensor| space.reach.is_live(&space.grids, *t) && told_apart(t);
+    let mut found: Vec<Tensor> = space.cuts.iter().copied().filter(listed).collect();
     if let Some(t) = automatic.filter(|t| !found.contains(t)) {
         let at = found.partition_point(|cut| graph.producer_index(*cut) < graph.producer_index(t));
         found.insert(at, t);
