@@ -55,6 +55,48 @@ def grad_cam_elementwise_weights(a, g):
     return torch.where(g * a > 0, g, 0)
 
 
+def grad_cam_pp_literal_weights(a, g):
+    """Eq. 5 and 9 to the letter: sum A is not clamped; alpha is 0 where g <= 0 or the denominator is 0. [N, K]"""
+    denominator = 2 * g**2 + a.sum((2, 3), keepdim=True) * g**3
+    alpha = torch.where((g > 0) & (denominator != 0), g**2 / denominator, 0)
+    return (alpha * g.clamp(min=0)).sum((2, 3))
+
+
+def grad_cam_pp_authors_weights(a, g):
+    """adityac94/Grad_CAM_plus_plus, misc/utils.py, commit 65653fe, without exp(S), which all weights share. [N, K]"""
+    denominator = 2 * g**2 + a.sum((2, 3), keepdim=True) * g**3
+    alpha = g**2 / torch.where(denominator != 0, denominator, 1)
+    positive = g.clamp(min=0)
+    total = torch.where(positive != 0, alpha, 0).sum((2, 3), keepdim=True)
+    return (positive * alpha / torch.where(total != 0, total, 1)).sum((2, 3))
+
+
+def grad_cam_pp_pytorch_grad_cam_weights(a, g):
+    """pytorch-grad-cam 1.5.7, grad_cam_plusplus.py. [N, K]"""
+    alpha = g**2 / (2 * g**2 + a.sum((2, 3), keepdim=True) * g**3 + 1e-6)
+    return (g.clamp(min=0) * torch.where(g != 0, alpha, 0)).sum((2, 3))
+
+
+def grad_cam_pp_torch_cam_weights(a, g):
+    """torch-cam 0.5.0, methods/gradient.py: the division does not reach alpha, which stays g^2. [N, K]"""
+    return (g**2 * g.clamp(min=0)).sum((2, 3))
+
+
+def grad_cam_pp_tf_keras_vis_weights(a, g):
+    """tf-keras-vis 0.8.7, gradcam_plus_plus.py, without exp(S), which all weights share. [N, K]"""
+    second = g**2
+    denominator = 2 * second + a.sum((2, 3), keepdim=True) * g**3
+    alpha = second / (denominator + (second == 0))
+    total = alpha.sum((2, 3), keepdim=True)
+    return (g.clamp(min=0) * alpha / (total + (total == 0))).sum((2, 3))
+
+
+def grad_cam_pp_xplique_weights(a, g):
+    """Xplique 2.0.2, attributions/grad_cam_pp.py. [N, K]"""
+    denominator = 2 * g**2 + a.mean((2, 3), keepdim=True) * g**3
+    return (g**2 / (denominator + (denominator == 0) * 1e-4) * g.clamp(min=0)).mean((2, 3))
+
+
 # Methods of feature maps and one gradient, besides the paper's: weights [N, K] or [N, K, h, w] by (a, g).
 FAMILY = {
     "grad_cam_pp_no_relu": grad_cam_pp_no_relu_weights,
@@ -63,6 +105,16 @@ FAMILY = {
     "layercam": layercam_weights,
     "xgrad_cam": xgrad_cam_weights,
     "grad_cam_elementwise": grad_cam_elementwise_weights,
+}
+
+# What goes by the name of Grad-CAM++: keys are grad_cam_pp_{variant}.
+VARIANTS = {
+    "grad_cam_pp_literal": grad_cam_pp_literal_weights,
+    "grad_cam_pp_authors": grad_cam_pp_authors_weights,
+    "grad_cam_pp_pytorch_grad_cam": grad_cam_pp_pytorch_grad_cam_weights,
+    "grad_cam_pp_torch_cam": grad_cam_pp_torch_cam_weights,
+    "grad_cam_pp_tf_keras_vis": grad_cam_pp_tf_keras_vis_weights,
+    "grad_cam_pp_xplique": grad_cam_pp_xplique_weights,
 }
 
 

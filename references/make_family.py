@@ -1,4 +1,4 @@
-"""The methods besides the paper's, by their definitions in float64: of the golden networks, and of EfficientNet-Lite0.
+"""The methods besides the paper's, and what else goes by the name of Grad-CAM++, by their definitions in float64: of the golden networks, and of EfficientNet-Lite0.
 
     python references/make_family.py
 
@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from arrays import save_npz
-from equations import FAMILY, weighted_sum
+from equations import FAMILY, VARIANTS, weighted_sum
 from make_lite import PHOTOGRAPHS, centre, normalised
 from networks import trained_efficientnet_lite
 from pictures import photograph
@@ -28,7 +28,7 @@ def references(a, gradients):
     A [N, K, h, w], gradients [C, N, K, h, w] -> {key}_weights [C, N, K], {key}_signed [C, N, h, w], {key}_scale [C, N]
     """
     out = {}
-    for key, weights_of in FAMILY.items():
+    for key, weights_of in (FAMILY | VARIANTS).items():
         weights = torch.stack([weights_of(a, g) for g in gradients])
         maps, scales = zip(*(weighted_sum(w, a) for w in weights))
         if weights.ndim == 3:

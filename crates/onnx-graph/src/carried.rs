@@ -45,7 +45,19 @@ pub(crate) fn opset_of(graph: &Graph) -> Option<i64> {
 /// Why a carried node does not mean the same in opset `to` as in the file's, `from`: an operator in it, and the opset
 /// that changed it.
 pub(crate) fn outlived<'n>(op: &'n str, carried: &'n Carried, from: i64, to: i64) -> Option<(&'n str, i64)> {
-    parts(op, carried).into_iter().find_map(|op| {
+    changed(parts(op, carried).into_iter(), from, to)
+}
+
+/// The same of a node as the file has it.
+pub(crate) fn outlived_in_file(node: &NodeProto, from: i64, to: i64) -> Option<(&str, i64)> {
+    let own = is_standard(domain(node)).then(|| node.op_type.as_deref().unwrap_or(""));
+    let inner = inner_nodes(node.attribute.iter()).into_iter().filter(|n| is_standard(domain(n)));
+    let ops = own.into_iter().chain(inner.map(|n| n.op_type.as_deref().unwrap_or("")));
+    changed(ops, from, to)
+}
+
+fn changed<'n>(mut ops: impl Iterator<Item = &'n str>, from: i64, to: i64) -> Option<(&'n str, i64)> {
+    ops.find_map(|op| {
         let changed = CHANGED.iter().find(|(name, since)| *name == op && from < *since && *since <= to);
         changed.map(|(_, since)| (op, *since))
     })

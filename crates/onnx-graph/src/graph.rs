@@ -243,6 +243,12 @@ impl Graph {
         }
     }
 
+    /// Keeps those names free that another graph does, and those of its tensors.
+    pub(crate) fn reserve_as(&mut self, other: &Graph) {
+        self.reserved = other.reserved.clone();
+        other.by_name.keys().for_each(|name| self.reserve(name));
+    }
+
     /// Takes back the newest nodes and tensors, down to these numbers; none of them has another name yet.
     pub(crate) fn truncate(&mut self, nodes: usize, tensors: usize) {
         for node in self.nodes.drain(nodes..) {

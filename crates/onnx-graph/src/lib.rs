@@ -25,6 +25,7 @@ mod module_path;
 pub mod ops;
 pub mod proto;
 mod rewrite;
+mod share;
 mod spell;
 mod text;
 
@@ -36,8 +37,11 @@ pub use dump::dump;
 pub use emit::{Emit, EmitError};
 pub use external::ExternalError;
 pub use graph::{Carried, Graph, Known, Node, PREFIX, TARGET, Tensor, TensorInfo};
-pub use import::{ImportOptions, Imported, OPSETS, import, operators};
+pub use import::{ImportOptions, Imported, OPSETS, TRAINING_MODE, import, operators};
 pub use model::{Model, ModelError};
 pub use rewrite::{cut, rewrite};
-pub use spell::{SpellError, Spelling, spell};
+pub use share::data_files;
+pub use spell::{
+    Added, AttachError, Attached, Attachment, SpellError, Spelling, attach, detach, keep_outputs, spell, tensor_names,
+};
 pub use text::printable;

@@ -74,6 +74,10 @@ pub enum ModelError {
     InputValue { input: String, signature: String, what: String },
     #[error("{0}")]
     Emit(EmitError),
+    #[error(
+        "{} cannot share the weights of {}: they are not in one folder\nhint: external data lies beside a model; name a file in {}", .path.display(), .original.display(), .original.parent().unwrap_or(Path::new(".")).display()
+    )]
+    OtherFolder { path: PathBuf, original: PathBuf },
     #[error("cannot write {}: {error}", .path.display())]
     Write { path: PathBuf, error: std::io::Error },
     #[error(
@@ -181,13 +185,18 @@ impl Model {
         self.save_with_limit(path.as_ref(), LARGEST_MESSAGE)
     }
 
+    /// The file beside `path` that [`save`](Model::save) would put the weights into, where one file does not hold them.
+    pub fn data_file(&self, path: impl AsRef<Path>) -> Option<PathBuf> {
+        let path = path.as_ref();
+        (self.proto.encoded_len() > LARGEST_MESSAGE).then(|| path.with_file_name(data_name(path)))
+    }
+
     fn save_with_limit(&self, path: &Path, limit: usize) -> Result<(), ModelError> {
         let failed = |error| ModelError::Write { path: path.into(), error };
         if self.proto.encoded_len() <= limit {
             return external::write_whole(path, |file| file.write_all(&self.proto.encode_to_vec())).map_err(failed);
         }
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let location = format!("{}.data", name.replace(['\\', ':'], "_")); // Those are no part of a location.
+        let location = data_name(path);
         let mut proto = self.proto.clone();
         let weights = move_out(&mut proto, &location);
         let rest = proto.encoded_len();
@@ -196,6 +205,20 @@ impl Model {
         }
         external::write_whole(&path.with_file_name(&location), |file| write_padded(file, &weights)).map_err(failed)?;
         external::write_whole(path, |file| file.write_all(&proto.encode_to_vec())).map_err(failed)
+    }
+
+    /// The same with an entry more in its metadata, behind all others.
+    pub fn with_metadata(mut self, key: &str, value: &str) -> Model {
+        self.proto.metadata_props.extend(entries(&[(key, value.to_owned())]));
+        self
+    }
+
+    /// The same without the last entry of this key.
+    pub fn without_metadata(mut self, key: &str) -> Model {
+        if let Some(i) = self.proto.metadata_props.iter().rposition(|e| e.key.as_deref() == Some(key)) {
+            self.proto.metadata_props.remove(i);
+        }
+        self
     }
 
     /// How many bytes [`to_bytes`](Model::to_bytes) has.
@@ -207,6 +230,12 @@ impl Model {
     pub fn to_bytes(&self) -> Bytes {
         self.proto.encode_to_vec().into()
     }
+}
+
+/// What the data file beside a model is called.
+fn data_name(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    format!("{}.data", name.replace(['\\', ':'], "_")) // Those are no part of a location.
 }
 
 /// Protobuf's limit, less room for the message around the weights.
@@ -248,7 +277,7 @@ fn write_padded(file: &mut File, weights: &[(u64, Bytes)]) -> std::io::Result<()
     writer.flush()
 }
 
-fn entries(pairs: &[(&str, String)]) -> Vec<StringStringEntryProto> {
+pub(crate) fn entries(pairs: &[(&str, String)]) -> Vec<StringStringEntryProto> {
     let entry = |(key, value): &(&str, String)| StringStringEntryProto {
         key: Some((*key).to_owned()),
         value: Some(value.clone()),

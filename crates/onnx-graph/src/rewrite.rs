@@ -17,6 +17,7 @@ pub fn rewrite(
     let mut copy = Graph::new();
     copy.opsets = graph.opsets.clone();
     copy.functions = graph.functions.clone();
+    copy.reserve_as(graph);
     let mut map: HashMap<Tensor, Tensor> = HashMap::new();
     for input in &graph.inputs {
         let t = copy.add_tensor(graph.tensor(*input).clone());

@@ -27,6 +27,9 @@ struct Arguments {
 enum Command {
     Explain(Box<command::explain::Arguments>),
     Layers(command::layers::Arguments),
+    Export(Box<command::export::Arguments>),
+    Show(command::show::Arguments),
+    Strip(command::strip::Arguments),
     Methods(command::methods::Arguments),
     Models(command::models::Arguments),
     Engine(command::engine::Arguments),
@@ -54,6 +57,7 @@ Examples:
   onnxcam explain photo.jpg
   onnxcam explain photos/ --model net.onnx --class top3 --save overlay,panel -o out/
   onnxcam layers net.onnx
+  onnxcam export net.onnx -o explained.onnx
   onnxcam engine install";
 
 fn main() -> ExitCode {
@@ -65,6 +69,9 @@ fn main() -> ExitCode {
     let run = match arguments.command {
         Command::Explain(arguments) => command::explain::run(&arguments),
         Command::Layers(arguments) => command::layers::run(&arguments),
+        Command::Export(arguments) => command::export::run(&arguments),
+        Command::Show(arguments) => command::show::run(&arguments),
+        Command::Strip(arguments) => command::strip::run(&arguments),
         Command::Methods(arguments) => command::methods::run(&arguments),
         Command::Models(arguments) => command::models::run(&arguments),
         Command::Engine(arguments) => command::engine::run(&arguments),

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use onnxcam::Model;
 use onnxcam::cache::{Cache, CacheError};
+use onnxcam::classifier::Setup;
 use onnxcam::engine::{Choice, Chosen, EngineError, Search, choose};
 use onnxcam::explain::PlanOptions;
 use onnxcam::model::catalogue::{EFFICIENTNET_LITE0, find};
@@ -56,6 +57,23 @@ impl ModelOptions {
             },
         };
         Ok(model(entry, &cache.locate()?, &mut |line| note(line))?)
+    }
+
+    /// Tells a classifier's setup what its file does not say.
+    pub fn tell<'m>(&self, mut setup: Setup<'m>) -> anyhow::Result<Setup<'m>> {
+        if let Some(output) = &self.output {
+            setup = setup.output(output);
+        }
+        if let Some(activation) = self.activation {
+            setup = setup.activation(activation);
+        }
+        if let Some((height, width)) = self.input_size {
+            setup = setup.input_size(height, width);
+        }
+        if let Some(score) = self.score()? {
+            setup = setup.score(score);
+        }
+        Ok(self.input.iter().fold(setup, |setup, (name, values)| setup.input_value(name, values)))
     }
 
     /// These options, as planning an explanation takes them.

@@ -161,6 +161,70 @@ fn methods_as_text_and_json() {
     assert!(unknown.failure().contains("hint: the methods are grad-cam++, grad-cam, cam, "), "{}", unknown.err);
 }
 
+#[test]
+fn a_method_by_another_formula() {
+    let program = Program::new();
+    let method = program.alone(&["methods", "grad-cam++", "--json"]).json();
+    let variants: Vec<&str> = method["variants"].as_array().unwrap().iter().map(text).collect();
+    let expected = ["paper", "literal", "authors", "pytorch-grad-cam", "torch-cam", "tf-keras-vis", "xplique"];
+    assert_eq!(variants, expected);
+    for variant in variants {
+        let told = program.alone(&["methods", "grad-cam++", "--variant", variant, "--json"]).json();
+        assert_eq!(text(&told["variant"]), variant);
+        assert!(variant == "paper" || text(&told["description"]).contains(&format!("(variant {variant})")));
+    }
+    let unknown = program.alone(&["methods", "cam", "--variant", "authors"]);
+    assert!(
+        unknown.failure().contains("cam has no variant \"authors\"\nhint: its only one is paper"),
+        "{}",
+        unknown.err
+    );
+    assert_eq!(program.alone(&["methods", "--variant", "authors"]).status, 2, "a variant of no method");
+}
+
+/// A picture of 16 × 16 with some structure.
+fn photograph(program: &Program) {
+    let rgb = image::RgbImage::from_fn(16, 16, |x, y| image::Rgb([16 * x as u8, 16 * y as u8, (x * y) as u8]));
+    onnxcam::heatmap::write_png(&program.path("photo.png"), &rgb, &[]).unwrap();
+}
+
+#[test]
+fn formulas_are_compared() {
+    let program = Program::new();
+    let net = program.model("net.onnx", tiny_cnn(17, 5));
+    photograph(&program);
+    let common = ["methods", "grad-cam++", "--compare", "photo.png", "--model", &net, "--class", "3"];
+    let compared = program.alone(&[&common[..], &["--json"]].concat()).json();
+    assert_eq!((&compared["class"], text(&compared["layer"])), (&Value::from(3), "features"));
+    let name = |m: &Value| format!("{} {}", text(&m["method"]), text(&m["variant"]));
+    let methods: Vec<String> = compared["methods"].as_array().unwrap().iter().map(name).collect();
+    assert_eq!(methods.len(), 9);
+    assert_eq!((&*methods[0], &*methods[8]), ("grad-cam++ paper", "grad-cam+ paper"));
+    let pairs = compared["pairs"].as_array().unwrap();
+    assert_eq!(pairs.len(), 9 * 8 / 2);
+    let pair = |first: &str, second: &str| {
+        pairs.iter().find(|p| name(&p["first"]) == first && name(&p["second"]) == second).unwrap()
+    };
+    // Behind pooling the authors' α cancels; after a ReLU the paper's equation to the letter is the paper's.
+    for same in [pair("grad-cam++ authors", "grad-cam+ paper"), pair("grad-cam++ paper", "grad-cam++ literal")] {
+        for of in ["maps", "weights"] {
+            let [correlation, difference] = ["correlation", "difference"].map(|k| same[of][k].as_f64().unwrap());
+            assert!((correlation - 1.0).abs() < 1e-9 && difference < 1e-5, "{same}");
+        }
+    }
+    assert!(pair("grad-cam++ paper", "grad-cam++ torch-cam")["weights"]["difference"].as_f64().unwrap() > 1e-2);
+
+    let told = program.alone(&common).out;
+    for method in &methods {
+        assert!(told.contains(method.as_str()), "{method} is not in {told}");
+    }
+    assert!(told.starts_with("photo.png, class 3 class 3, layer \"features\", "), "{told}");
+    let several = program.alone(&[&common[..6], &["--class", "top2"]].concat());
+    assert!(several.failure().contains("top2 names several classes"), "{}", several.err);
+    let missing = program.alone(&["methods", "grad-cam++", "--compare", "no such.png", "--model", &net]);
+    assert!(missing.failure().contains("no such.png"), "{}", missing.err);
+}
+
 // bench
 
 fn positive(value: &Value) -> f64 {

@@ -29,3 +29,5 @@ mod pixel_space;
 mod replacing;
 #[path = "explain/runs.rs"]
 mod runs;
+#[path = "explain/variants.rs"]
+mod variants;

@@ -171,6 +171,7 @@ fn completions_know_the_values_of_options() {
     let program = Program::new();
     let values = [
         "grad-cam++ grad-cam cam",
+        "paper literal authors pytorch-grad-cam torch-cam tf-keras-vis xplique",
         "efficientnet-lite0 efficientnet-lite1 efficientnet-lite2",
         "auto rten ort",
         "turbo jet viridis",

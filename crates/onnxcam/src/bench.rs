@@ -248,7 +248,7 @@ impl Plain {
 
 /// Noise of a shape, evenly spread over −√3 … √3 (mean 0, variance 1 as normalised pictures have it), the same at every
 /// call: SplitMix64 (Steele, Lea, Flood 2014) from a fixed seed.
-fn noise(shape: &[usize]) -> ArrayD<f32> {
+pub(crate) fn noise(shape: &[usize]) -> ArrayD<f32> {
     let mut state = 0_u64;
     ArrayD::from_shape_simple_fn(IxDyn(shape), || {
         state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);

@@ -11,25 +11,32 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use both::{engines, explainer, methods, run};
+use both::{engines, explainer, run};
 use ndarray::{Array1, Array4, ArrayD, Axis};
 use networks::{Errors, Network, apart, most};
 use onnx_graph::Model;
 use onnxcam::engine::Engine;
 use onnxcam::explain::{Explained, Plan, PlanOptions};
+use onnxcam::method::find_variant;
 use onnxcam::model::catalogue::EFFICIENTNET_LITE0;
 use onnxcam::model::model;
 use onnxcam::picture::Picture;
 use testkit::npz;
 
-/// Each method with the key of its reference values.
-const FAMILY: [(&str, &str); 6] = [
-    ("grad-cam++-no-relu", "grad_cam_pp_no_relu"),
-    ("grad-cam+", "grad_cam_plus"),
-    ("hirescam", "hirescam"),
-    ("layercam", "layercam"),
-    ("xgrad-cam", "xgrad_cam"),
-    ("grad-cam-elementwise", "grad_cam_elementwise"),
+/// Each method with its variant and the key of its reference values.
+const FAMILY: [(&str, &str, &str); 12] = [
+    ("grad-cam++-no-relu", "paper", "grad_cam_pp_no_relu"),
+    ("grad-cam+", "paper", "grad_cam_plus"),
+    ("hirescam", "paper", "hirescam"),
+    ("layercam", "paper", "layercam"),
+    ("xgrad-cam", "paper", "xgrad_cam"),
+    ("grad-cam-elementwise", "paper", "grad_cam_elementwise"),
+    ("grad-cam++", "literal", "grad_cam_pp_literal"),
+    ("grad-cam++", "authors", "grad_cam_pp_authors"),
+    ("grad-cam++", "pytorch-grad-cam", "grad_cam_pp_pytorch_grad_cam"),
+    ("grad-cam++", "torch-cam", "grad_cam_pp_torch_cam"),
+    ("grad-cam++", "tf-keras-vis", "grad_cam_pp_tf_keras_vis"),
+    ("grad-cam++", "xplique", "grad_cam_pp_xplique"),
 ];
 
 type Arrays = BTreeMap<String, ArrayD<f64>>;
@@ -39,24 +46,24 @@ fn golden(name: &str) -> PathBuf {
 }
 
 fn plan(model: &Model, signed: bool) -> Plan {
-    let names = FAMILY.map(|(name, _)| name);
+    let methods = FAMILY.map(|(name, variant, _)| find_variant(name, variant).unwrap());
     let options = PlanOptions { signed, ..PlanOptions::default() };
-    Plan::new(model, &methods(&names), &options).unwrap_or_else(|e| panic!("{e}"))
+    Plan::new(model, &methods, &options).unwrap_or_else(|e| panic!("{e}"))
 }
 
 /// Errors of w_k as parts of max |w_k|, of maps as parts of max_ij Σ_k |w_k A^k_ij|, for one class and picture.
 fn add_errors(errors: &mut Errors, found: &Explained, plan: &Plan, signed: bool, arrays: &Arrays, at: [usize; 2]) {
     let reference =
         |key: String| arrays.get(&key).map(|a| a.index_axis(Axis(0), at[0]).index_axis(Axis(0), at[1]).to_owned());
-    for (m, (name, key)) in FAMILY.into_iter().enumerate() {
+    for (m, (_, _, key)) in FAMILY.into_iter().enumerate() {
         if let Some(weights) = reference(format!("{key}_weights")) {
             let found = Array1::from(found.weights[m].clone()).into_dyn();
-            errors.add(format!("{name} w"), apart(&found, &weights, most(&weights)));
+            errors.add(format!("{key} w"), apart(&found, &weights, most(&weights)));
         }
         let map = reference(format!("{key}_signed")).unwrap();
         let map = if signed || plan.maps[m].method.is_signed() { map } else { map.mapv(|v| v.max(0.0)) };
         let scale = arrays[&format!("{key}_scale")][at];
-        errors.add(name, apart(&found.maps[m].clone().into_dyn(), &map, scale));
+        errors.add(key, apart(&found.maps[m].clone().into_dyn(), &map, scale));
     }
 }
 

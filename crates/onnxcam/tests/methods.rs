@@ -14,8 +14,8 @@ use formulas::{OTHERS, literal};
 use heads::{Head, edited};
 use ndarray::{Array3, ArrayD, Axis, array};
 use onnx_graph::Model;
-use onnxcam::explain::{Explained, PlanError, PlanOptions};
-use onnxcam::method::METHODS;
+use onnxcam::explain::{Explained, Plan, PlanError, PlanOptions};
+use onnxcam::method::{METHODS, find_variant};
 use testkit::evaluate;
 use testkit::models::{Maker, tiny_cnn, tiny_conv_head};
 

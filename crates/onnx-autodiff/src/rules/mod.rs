@@ -53,6 +53,7 @@ pub const RULES: &[(&str, Rule)] = &[
     ("Min", Product(elementwise::min)),
     ("Max", Product(elementwise::max)),
     ("Where", Product(elementwise::choose)),
+    ("Sign", Zero),
     ("Floor", Zero),
     ("Ceil", Zero),
     ("Not", Zero),

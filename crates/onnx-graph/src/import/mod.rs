@@ -40,8 +40,9 @@ use std::fmt;
 
 use calls::Functions;
 use file_node::{FileNode, Refusal, Settle};
-use order::{captured, reads, topological_order};
-pub(crate) use order::{describe, subgraphs};
+use order::{captured, topological_order};
+pub(crate) use order::{describe, reads, subgraphs};
+pub(crate) use single::in_single_precision;
 
 use crate::constant::Constant;
 use crate::emit::Emit;
@@ -103,6 +104,9 @@ pub fn operators() -> impl Iterator<Item = (&'static str, &'static str)> {
     standard.chain(vendor::OPERATORS.iter().map(|(name, _)| (vendor::DOMAIN, *name)))
 }
 
+/// What a note says of nodes that were exported in training mode, and are run as in the trained network.
+pub const TRAINING_MODE: &str = "exported in training mode";
+
 /// Opsets that are read.
 pub const OPSETS: std::ops::RangeInclusive<i64> = 1..=28;
 
@@ -111,7 +115,7 @@ pub const OPSETS: std::ops::RangeInclusive<i64> = 1..=28;
 /// A file whose nodes only fit together for one image at a time, whatever its input declares, is read so.
 pub fn import(model: &Model, options: &ImportOptions) -> Result<Imported, ModelError> {
     if options.single_precision
-        && let Some((proto, types)) = single::in_single_precision(model.proto())?
+        && let Some((proto, types)) = in_single_precision(model.proto())?
     {
         let mut imported = import_as_it_is(&model.with_proto(proto), options)?;
         imported.notes.push(format!("the file is in {types}; it is computed in float32 here"));

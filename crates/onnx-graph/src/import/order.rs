@@ -72,7 +72,7 @@ fn on_cycle<'n>(
 }
 
 /// The names that a node reads: its inputs, and what its subgraphs capture.
-pub(super) fn reads(node: &NodeProto) -> impl Iterator<Item = &str> {
+pub(crate) fn reads(node: &NodeProto) -> impl Iterator<Item = &str> {
     node.input.iter().map(String::as_str).filter(|name| !name.is_empty()).chain(captured(node))
 }
 

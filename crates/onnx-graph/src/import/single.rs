@@ -16,7 +16,7 @@ use crate::proto::{
 use crate::text::printable;
 
 /// The model with float32 for every other float type, and which those were; `None` where it has no tensor of theirs.
-pub(super) fn in_single_precision(model: &ModelProto) -> Result<Option<(ModelProto, String)>, ModelError> {
+pub(crate) fn in_single_precision(model: &ModelProto) -> Result<Option<(ModelProto, String)>, ModelError> {
     let mut types = BTreeSet::new();
     model.graph.iter().for_each(|graph| note_types(graph, &mut types));
     if types.is_empty() {

@@ -6,7 +6,7 @@ use clap::builder::PossibleValuesParser;
 use clap::{Arg, Command};
 use clap_complete::{Shell, generate};
 use onnxcam::heatmap::Colormap;
-use onnxcam::method::METHODS;
+use onnxcam::method::{METHODS, variants};
 use onnxcam::model::catalogue::CATALOGUE;
 use onnxcam::output::Kind;
 use onnxcam::picture::{ChannelOrder, Filter, Layout, Preset};
@@ -50,6 +50,7 @@ fn with_values(command: Command) -> Command {
 fn values(command: &str, argument: &Arg) -> Vec<&'static str> {
     match (command, argument.get_id().as_str()) {
         (_, "method") | ("methods", "name") => METHODS.iter().map(|method| method.name()).collect(),
+        (_, "variant") => variants("grad-cam++").map(|method| method.variant()).collect(),
         ("fetch" | "path", "name") => CATALOGUE.iter().map(|entry| entry.name).collect(),
         (_, "engine") => vec!["auto", "rten", "ort"],
         (_, "save") => Kind::ALL.map(Kind::name).to_vec(),

@@ -83,9 +83,12 @@ pub fn text(value: &Value) -> &str {
 }
 
 /// Every command, and every command below one.
-pub const COMMANDS: [&[&str]; 13] = [
+pub const COMMANDS: [&[&str]; 16] = [
     &["explain"],
     &["layers"],
+    &["export"],
+    &["show"],
+    &["strip"],
     &["methods"],
     &["models"],
     &["models", "fetch"],

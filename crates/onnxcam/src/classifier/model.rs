@@ -50,7 +50,8 @@ impl Model {
         entry.and_then(|e| e.value.as_deref())
     }
 
-    /// Begins to explain it by these methods, which share one forward and one backward pass.
+    /// Begins to explain it by these methods, which share one forward and one backward pass. Grad-CAM++ by another formula
+    /// than the paper's is what [`find_variant`](crate::method::find_variant) answers.
     pub fn explain_with(&self, methods: &[&'static dyn Method]) -> Setup<'_> {
         Setup::new(self, methods)
     }

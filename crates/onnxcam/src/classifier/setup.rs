@@ -36,6 +36,7 @@ pub struct Setup<'m> {
 pub struct Settled {
     plan: Plan,
     subject: Arc<Subject>,
+    signed: bool,
     batch: usize,
     threads: Option<usize>,
     runs: RunSettings,
@@ -190,8 +191,9 @@ impl<'m> Setup<'m> {
             shape,
             notes,
         };
-        let runs = RunSettings { signed: self.options.signed, ..self.runs };
-        Ok(Settled { plan, subject: Arc::new(subject), batch: self.batch, threads: self.threads, runs })
+        let (signed, batch, threads) = (self.options.signed, self.batch, self.threads);
+        let runs = RunSettings { signed, ..self.runs };
+        Ok(Settled { plan, subject: Arc::new(subject), signed, batch, threads, runs })
     }
 }
 
@@ -252,6 +254,11 @@ impl Settled {
     /// The explained graph.
     pub fn plan(&self) -> &Plan {
         &self.plan
+    }
+
+    /// Whether the last relu of each method is left out.
+    pub fn is_signed(&self) -> bool {
+        self.signed
     }
 
     /// Loads it into an engine, for one class a picture; see [`Settled::load_for`].

@@ -12,7 +12,7 @@ const ELEMENTWISE: [&str; 14] =
 /// The node's output, computed before its operands are expanded; `None` where that is no help.
 ///
 /// f(expand x) = expand f(x);  Σ over n equal elements = n x, their mean and least = x.
-pub(super) fn computed_before_expand(e: &Emit, node: &Node, inputs: &[Option<Tensor>]) -> Option<Tensor> {
+pub(crate) fn computed_before_expand(e: &Emit, node: &Node, inputs: &[Option<Tensor>]) -> Option<Tensor> {
     let inputs: Vec<Tensor> = inputs.iter().copied().collect::<Option<_>>()?;
     let sources: Vec<Tensor> = inputs.iter().map(|t| before_expand(e, *t).unwrap_or(*t)).collect();
     if sources == inputs {

@@ -15,9 +15,11 @@ mod pooled_head;
 mod split;
 
 pub use explainer::{Explained, Explainer, Handed, RunError, SplitExplainer};
+pub(crate) use late_expand::computed_before_expand;
 pub use layers::Layers;
 pub use legal::legal;
 pub use onnx_graph::TARGET;
 pub use passes::{Asked, Passes, Progress, Reading, RunSettings, Runner, Watch};
-pub use plan::{Plan, PlanError, PlanOptions, PlannedRuns, Rival};
+pub(crate) use piece::load;
+pub use plan::{Plan, PlanError, PlanOptions, PlannedMap, PlannedRuns, Rival};
 pub use split::Split;

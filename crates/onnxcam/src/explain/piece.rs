@@ -48,7 +48,7 @@ impl Piece {
 }
 
 /// Loads a model from memory, or where it is too large for that, from a temporary folder, its weights beside it.
-fn load(
+pub(crate) fn load(
     engine: &dyn Engine,
     model: &Model,
     threads: Option<usize>,

@@ -56,6 +56,10 @@ pub enum PlanError {
     Emit(#[from] EmitError),
     #[error("{method} is not defined for layer \"{layer}\": {reason}\nhint: grad-cam and grad-cam++ need no such head")]
     NoPooledHead { method: &'static str, layer: String, reason: String },
+    #[error(
+        "{method} looks at changed pictures, whose second class may be another\nhint: name the class with --against"
+    )]
+    NoContrast { method: &'static str },
     #[error("there is no rival {rival}: the network has {classes} classes, counted from 0")]
     NoRival { rival: String, classes: usize },
     #[error(
@@ -124,6 +128,8 @@ pub struct Plan {
     pub head: Head,
     /// The target layer; the picture itself where no method takes feature maps.
     pub layer: Layer,
+    /// g = ∂S/∂A, [N, K, h, w], where a method needs it.
+    pub gradient: Option<Tensor>,
     /// The methods, in the order that they were asked for.
     pub methods: Vec<&'static dyn Method>,
     /// The maps of those that are nodes in the graph.
@@ -154,6 +160,10 @@ impl Plan {
         let batch = graph.shape(head.scores).and_then(|s| s.first().copied()).unwrap_or(Dim::BATCH);
         let target = graph.add_input(TARGET, DataType::I64, vec![batch]);
         let class = emit_class(&mut graph, &head, target)?;
+        let second = options.rival == Some(Rival::RunnerUp);
+        if let Some(method) = methods.iter().find(|m| second && averages_gradients(**m)) {
+            return Err(PlanError::NoContrast { method: method.title() });
+        }
         let rival = match options.rival {
             Some(rival) => Some((rival, emit_rival(&mut graph, &head, class, rival)?)),
             None => None,
@@ -221,8 +231,20 @@ impl Plan {
         });
         let maps = maps.collect();
         e.finish()?;
-        let methods = methods.to_vec();
-        Ok(Plan { graph, input, target, class, rival, head, layer, methods, maps, runs, notes })
+        Ok(Plan {
+            graph,
+            input,
+            target,
+            class,
+            rival,
+            head,
+            layer,
+            gradient: gradients.layer,
+            methods: methods.to_vec(),
+            maps,
+            runs,
+            notes,
+        })
     }
 
     /// The batch size that the file fixes, if it does.
@@ -230,6 +252,11 @@ impl Plan {
         let batch = self.graph.shape(self.input)?.first()?.known()?;
         usize::try_from(batch).ok()
     }
+}
+
+/// Whether a method takes gradients in many runs.
+fn averages_gradients(method: &dyn Method) -> bool {
+    method.runs().is_some() && (method.needs().gradient || method.needs().pixels.is_some())
 }
 
 /// The model as it is explained: in float32, whatever floats the file has.

@@ -78,7 +78,8 @@ impl Heatmap {
 }
 
 impl Flatness {
-    fn of(raw: &Array2<f32>) -> Flatness {
+    /// Of a raw map.
+    pub fn of(raw: &Array2<f32>) -> Flatness {
         if raw.iter().any(|v| !v.is_finite()) {
             return Flatness::NotFinite;
         }

@@ -36,7 +36,7 @@ impl Method for GradCamPlusPlusNoRelu {
 }
 
 /// A word on those pictures for which |2 + g ΣA| is below 0.001 somewhere.
-fn near_zero(e: &Emit, denominator: Tensor) -> Caveat {
+pub(super) fn near_zero(e: &Emit, denominator: Tensor) -> Caveat {
     let nearest = e.reduce("ReduceMin", e.abs(denominator), &[2, 3], true); // [N, K, 1, 1]
     let tensor = e.reduce("ReduceMin", e.sub(nearest, e.scalar(1e-3)), &[1, 2, 3], false); // [N]
     Caveat { tensor, note: "2 + g ΣA is nearly 0 in some cells, where α is very large" }

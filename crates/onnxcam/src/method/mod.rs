@@ -19,6 +19,7 @@ mod guided_grad_cam_plus_plus;
 mod hirescam;
 mod layercam;
 mod runs;
+mod variants;
 mod xgrad_cam;
 
 use onnx_autodiff::ActivationRule;
@@ -42,6 +43,7 @@ pub use runs::{
     AblationCam, IntegratedGradients, IsCam, Made, ManyRuns, Occlusion, RandomCam, ReciproCam, ReciproCamGaussian,
     Rise, ScoreCam, SmoothGrad, SmoothGradCamPlusPlus, SsCam,
 };
+pub use variants::GradCamPlusPlusVariant;
 pub use xgrad_cam::XGradCam;
 
 /// Every method, in the order that `onnxcam methods` lists them.
@@ -287,12 +289,54 @@ pub fn find(name: &str) -> Result<&'static dyn Method, UnknownMethod> {
     found.copied().ok_or_else(|| UnknownMethod { name: onnx_graph::printable(name) })
 }
 
+/// There is no variant of a name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UnknownVariant {
+    /// Nor a method.
+    #[error(transparent)]
+    Method(#[from] UnknownMethod),
+    /// The method has others.
+    #[error("{method} has no variant \"{variant}\"\nhint: {}", choices(method))]
+    Variant {
+        /// The method.
+        method: &'static str,
+        /// The variant asked for.
+        variant: String,
+    },
+}
+
+fn choices(method: &str) -> String {
+    let variants: Vec<&str> = variants(method).map(|m| m.variant()).collect();
+    match variants.as_slice() {
+        [one] => format!("its only one is {one}"),
+        several => format!("its variants are {}", several.join(", ")),
+    }
+}
+
+/// The formulas that go by the name of a method, the published one first; none where there is no such method.
+pub fn variants(name: &str) -> impl Iterator<Item = &'static dyn Method> {
+    METHODS.iter().chain(variants::GRAD_CAM_PLUS_PLUS).copied().filter(move |m| m.name() == name)
+}
+
+/// A method by the formula of this name, `paper` or that of other code.
+///
+/// # Errors
+/// Where there is no such method, or it has no such variant; the hint has the choices.
+pub fn find_variant(name: &str, variant: &str) -> Result<&'static dyn Method, UnknownVariant> {
+    let method = find(name)?.name();
+    let found = variants(name).find(|m| m.variant() == variant);
+    found.ok_or_else(|| UnknownVariant::Variant { method, variant: onnx_graph::printable(variant) })
+}
+
 fn names() -> Vec<&'static str> {
     METHODS.iter().map(|m| m.name()).collect()
 }
 
 impl std::fmt::Debug for dyn Method {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.name())
+        match self.variant() {
+            "paper" => f.write_str(self.name()),
+            variant => write!(f, "{} ({variant})", self.name()),
+        }
     }
 }

@@ -9,7 +9,7 @@ use std::str::FromStr;
 
 use crate::picture::UnknownName;
 
-pub use place::{OutputError, Outputs, Request};
+pub use place::{OutputError, Outputs, Request, check_file};
 pub use write::{Files, Style};
 
 /// What is saved of an explanation.

@@ -124,7 +124,7 @@ mod tests {
     fn arrays_are_known_by_name() {
         assert!(is_an_array(OsStr::new("dog.grad-cam.map.npy")));
         assert!(is_an_array(OsStr::new("dog.guided-backprop.explanation-input.npy")));
-        for other in ["dog.npy", "dog.map.npy", "dog.grad-cam.map.npy.txt", "grad-cam.map.npy", "dog.dice.map.npy"] {
+        for other in ["dog.npy", "dog.map.npy", "dog.grad-cam.map.npy.txt", "grad-cam.map.npy", "dog.lime.map.npy"] {
             assert!(!is_an_array(OsStr::new(other)), "{other}");
         }
     }

@@ -96,6 +96,30 @@ fn more(others: usize) -> String {
     }
 }
 
+/// Whether one file may be written: no input is replaced, and nothing else but what is `ours`, unless `overwrite` says so.
+///
+/// # Errors
+/// [`OutputError`].
+pub fn check_file(
+    path: &Path,
+    protected: &[PathBuf],
+    overwrite: bool,
+    ours: impl Fn(&Path) -> bool,
+) -> Result<(), OutputError> {
+    let Ok(meta) = fs::metadata(path) else { return Ok(()) };
+    let found = identity(path);
+    if found.is_some() && protected.iter().any(|input| identity(input) == found) {
+        return Err(OutputError::Input { path: path.to_owned() });
+    }
+    if !meta.is_file() {
+        return Err(OutputError::NotAFile { path: path.to_owned() });
+    }
+    match overwrite || ours(path) {
+        true => Ok(()),
+        false => Err(OutputError::Exists { path: path.to_owned(), others: 0 }),
+    }
+}
+
 /// Where each file goes.
 #[derive(Clone, Debug)]
 pub struct Outputs {

@@ -480,6 +480,7 @@ mod tests {
             "HardSigmoid",
             "Abs",
             "Neg",
+            "Sign",
             "Floor",
             "Ceil",
             "Not",

@@ -80,6 +80,64 @@ fn signed_features() {
     }
 }
 
+/// What each formula of Grad-CAM++ makes of [`linear`]: the weights, and what is said of the map.
+fn by_formula(variant: &str, features: [f32; 8], class: i64) -> (Vec<f32>, Vec<String>) {
+    let method = find_variant("grad-cam++", variant).unwrap();
+    let plan = Plan::new(&linear(), &[method], &at("features")).unwrap();
+    let mut found = engines().into_iter().map(|engine| {
+        let found = explain(&plan, &engine, &one(features), class).remove(0);
+        (found.weights[0].clone(), found.notes[0].clone())
+    });
+    let first = found.next().unwrap();
+    found.for_each(|other| {
+        close(other.0, first.0.iter().map(|w| f64::from(*w)));
+        assert_eq!(other.1, first.1);
+    });
+    first
+}
+
+#[test]
+fn other_formulas_by_hand() {
+    // ΣA = 6 and 5.5.
+    let of = |variant| by_formula(variant, [1.0, 2.0, 0.0, 3.0, 0.5, 0.0, 4.0, 1.0], 0).0;
+    let (w0, w1) = (0.5 / 5.0 + 0.1 / 2.6 + 2.0 / 14.0, 0.3 / 3.65);
+    close(of("paper"), [w0, w1]);
+    close(of("literal"), [w0, w1]);
+    close(of("authors"), [w0 / (1.0 / 5.0 + 1.0 / 2.6 + 1.0 / 14.0), 0.3]);
+    let all = (1.0 / 5.0 + 2.0 + 1.0 / 2.6 + 1.0 / 14.0, -1.0 / 3.5 + 1.0 / 3.65 + 1.0 / 1.725 - 1.0 / 20.0);
+    close(of("tf-keras-vis"), [w0 / all.0, w1 / all.1]);
+    let kept = |g: f64, sum: f64| g.powi(3) / (2.0 * g.powi(2) + sum * g.powi(3) + 1e-6);
+    close(of("pytorch-grad-cam"), [kept(0.5, 6.0) + kept(0.1, 6.0) + kept(2.0, 6.0), kept(0.3, 5.5)]);
+    close(of("torch-cam"), [0.125 + 0.001 + 8.0, 0.027]);
+    close(of("xplique"), [(0.5 / 2.75 + 0.1 / 2.15 + 2.0 / 5.0) / 4.0, 0.3 / 2.4125 / 4.0]);
+}
+
+/// Feature maps of either sign: ΣA = −4, so that 2 + g ΣA is 0 for g = 0.5, and ΣA = 2, so that it is for g = −1.
+#[test]
+fn other_formulas_at_their_edges() {
+    let features = [-1.0, -1.0, -1.0, -1.0, -1.0, -1.0, 3.0, 1.0];
+    let said = ["2 + g ΣA is nearly 0 in some cells, where α is very large"];
+    let (w0, w1) = (0.1 / 1.6 - 2.0 / 6.0, 0.3 / 2.6);
+    let of = |variant| by_formula(variant, features, 0);
+    let (found, notes) = of("literal");
+    close(found, [w0, w1]);
+    assert_eq!(notes, said);
+    let (found, notes) = of("authors");
+    close(found, [w0 / (1.0 / 1.6 - 1.0 / 6.0), 0.3]);
+    assert_eq!(notes, said);
+    let (found, notes) = of("tf-keras-vis");
+    close(found, [w0 / (1.0 / 3.0 + 1.0 / 1.6 - 1.0 / 6.0), w1 / (1.0 / 2.6 + 1.0 / 1.9 - 1.0 / 6.0)]);
+    assert_eq!(notes, said);
+    // Their means, −1 and 0.5, are nowhere near.
+    let (found, notes) = of("xplique");
+    close(found, [(0.5 / 1.5 + 0.1 / 1.9) / 4.0, 0.3 / 2.15 / 4.0]); // 2 − 2 is 0: α is 0, too
+    assert!(notes.len() == 1 && of("torch-cam").1.is_empty());
+    // A class without gradient.
+    for variant in ["literal", "authors", "pytorch-grad-cam", "torch-cam", "tf-keras-vis", "xplique"] {
+        assert_eq!(by_formula(variant, features, 1), (vec![0.0, 0.0], vec![]), "{variant}");
+    }
+}
+
 /// Every method of feature maps but CAM, which this head does not have.
 fn all() -> Vec<&'static str> {
     METHODS.iter().filter(|m| m.needs().features && !m.needs().pooled_head).map(|m| m.name()).collect()

@@ -1,6 +1,6 @@
 //! `onnxcam explain IMAGE…`
 
-mod preprocess;
+pub(super) mod preprocess;
 mod report;
 
 use std::num::NonZeroUsize;
@@ -12,7 +12,7 @@ use onnxcam::Model;
 use onnxcam::classifier::{Outcome, PictureExplainer, Settled, Targets};
 use onnxcam::explain::Rival;
 use onnxcam::heatmap::Colormap;
-use onnxcam::method::{Method, find};
+use onnxcam::method::{Method, find, find_variant, variants};
 use onnxcam::model::Labels;
 use onnxcam::output::{Kind, Outputs, Request, Style};
 use onnxcam::source::{Source, expand};
@@ -44,6 +44,10 @@ pub struct Arguments {
     /// The methods, with commas between; `onnxcam methods` lists them. Several cost hardly more than one
     #[arg(long, value_name = "NAME,…", value_delimiter = ',', default_value = "grad-cam++")]
     method: Vec<String>,
+    /// The formula of Grad-CAM++: paper, literal, authors, pytorch-grad-cam, torch-cam, tf-keras-vis or xplique;
+    /// `onnxcam methods grad-cam++ --variant NAME` tells of one [default: paper]
+    #[arg(long, value_name = "NAME")]
+    variant: Option<String>,
     /// The target layer: a tensor, a node or a module [default: the one that `onnxcam layers` marks]
     #[arg(long, value_name = "NAME")]
     layer: Option<String>,
@@ -126,7 +130,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let images: usize = sources.iter().map(|s| s.rows().unwrap_or(1)).sum();
 
     let model = Model::open(arguments.model.path(None, &arguments.cache)?)?;
-    let methods = methods(&arguments.method)?;
+    let methods = methods(&arguments.method, arguments.variant.as_deref())?;
     let settled = settle(arguments, &model, &methods, if images > 1 { BATCH } else { 1 })?;
     let subject = settled.subject();
     if sources.iter().any(|s| s.rows().is_none()) {
@@ -143,10 +147,16 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     explain(arguments, explainer, &targets, &sources, &outputs, images)
 }
 
-fn methods(names: &[String]) -> anyhow::Result<Vec<&'static dyn Method>> {
+/// The methods of these names; those of several formulas by the one that was asked for.
+pub(super) fn methods(names: &[String], variant: Option<&str>) -> anyhow::Result<Vec<&'static dyn Method>> {
+    let has_several = |name: &str| variants(name).nth(1).is_some();
+    let one_has = names.iter().any(|name| has_several(name.trim()));
     let mut methods: Vec<&'static dyn Method> = Vec::new();
-    for name in names {
-        let method = find(name.trim())?;
+    for name in names.iter().map(|name| name.trim()) {
+        let method = match variant.filter(|_| has_several(name) || !one_has) {
+            Some(variant) => find_variant(name, variant)?,
+            None => find(name)?,
+        };
         if methods.iter().all(|m| m.name() != method.name()) {
             methods.push(method);
         }
@@ -160,8 +170,9 @@ fn settle(
     methods: &[&'static dyn Method],
     batch: usize,
 ) -> anyhow::Result<Settled> {
-    let mut setup = model
-        .explain_with(methods)
+    let mut setup = arguments
+        .model
+        .tell(model.explain_with(methods))?
         .signed(arguments.signed)
         .seed(arguments.seed)
         .preprocess(arguments.preprocess.preprocessing()?)
@@ -174,21 +185,6 @@ fn settle(
     }
     if let Some(rival) = &arguments.against {
         setup = setup.against(rival);
-    }
-    if let Some(output) = &arguments.model.output {
-        setup = setup.output(output);
-    }
-    if let Some(score) = arguments.model.score()? {
-        setup = setup.score(score);
-    }
-    if let Some(activation) = arguments.model.activation {
-        setup = setup.activation(activation);
-    }
-    if let Some((height, width)) = arguments.model.input_size {
-        setup = setup.input_size(height, width);
-    }
-    for (name, values) in &arguments.model.input {
-        setup = setup.input_value(name, values);
     }
     if let Some(threads) = arguments.engine.threads() {
         setup = setup.threads(threads);
