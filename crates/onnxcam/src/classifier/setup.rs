@@ -191,8 +191,8 @@ impl<'m> Setup<'m> {
             shape,
             notes,
         };
-        let runs = RunSettings { signed: self.options.signed, ..self.runs };
         let (signed, batch, threads) = (self.options.signed, self.batch, self.threads);
+        let runs = RunSettings { signed, ..self.runs };
         Ok(Settled { plan, subject: Arc::new(subject), signed, batch, threads, runs })
     }
 }

@@ -57,7 +57,7 @@ pub enum PlanError {
     #[error("{method} is not defined for layer \"{layer}\": {reason}\nhint: grad-cam and grad-cam++ need no such head")]
     NoPooledHead { method: &'static str, layer: String, reason: String },
     #[error(
-        "{method} averages over changed pictures, each of which has a runner-up of its own\nhint: name the class instead, as --against 285"
+        "{method} looks at changed pictures, whose second class may be another\nhint: name the class with --against"
     )]
     NoContrast { method: &'static str },
     #[error("there is no rival {rival}: the network has {classes} classes, counted from 0")]
@@ -162,8 +162,8 @@ impl Plan {
         let batch = graph.shape(head.scores).and_then(|s| s.first().copied()).unwrap_or(Dim::BATCH);
         let target = graph.add_input(TARGET, DataType::I64, vec![batch]);
         let class = emit_class(&mut graph, &head, target)?;
-        let averages = |m: &dyn Method| m.runs().is_some() && (m.needs().gradient || m.needs().pixels.is_some());
-        if let Some(method) = methods.iter().find(|m| options.rival == Some(Rival::RunnerUp) && averages(**m)) {
+        let second = options.rival == Some(Rival::RunnerUp);
+        if let Some(method) = methods.iter().find(|m| second && averages_gradients(**m)) {
             return Err(PlanError::NoContrast { method: method.title() });
         }
         let rival = match options.rival {
@@ -258,6 +258,11 @@ impl Plan {
         let batch = self.graph.shape(self.input)?.first()?.known()?;
         usize::try_from(batch).ok()
     }
+}
+
+/// Whether a method takes gradients in many runs.
+fn averages_gradients(method: &dyn Method) -> bool {
+    method.runs().is_some() && (method.needs().gradient || method.needs().pixels.is_some())
 }
 
 /// The model as it is explained: in float32, whatever floats the file has.
