@@ -152,11 +152,16 @@ pub(super) fn certify(exported: &Exported, engine: &Arc<dyn Engine>) -> Result<C
             "the network rounds to integers between layer and scores, which gradients pass as if it did not".to_owned(),
         ),
         Some(model) => match slopes(exported, model, engine, &picture, batch).map_err(failed)? {
-            deviation if deviation <= SLOPE => Gradients::Agree(deviation),
-            deviation => Gradients::Differ(deviation),
+            deviation if deviation <= SLOPE => Gradients::Agree(two_digits(deviation)),
+            deviation => Gradients::Differ(two_digits(deviation)),
         },
     };
     Ok(Certificate { engine: engine.version(), outputs, gradients })
+}
+
+/// As it is written down: more digits say nothing, and do not survive the way through JSON.
+fn two_digits(value: f64) -> f64 {
+    format!("{value:.1e}").parse().unwrap_or(value)
 }
 
 fn first_line(error: &dyn fmt::Display) -> String {
@@ -246,7 +251,7 @@ fn compare(expected: &[(String, Value)], found: &[Value], engine: &Arc<dyn Engin
             return Err(ExportError::Differs { engine: engine.version(), what });
         }
     }
-    Ok(if equal { Outputs::Equal } else { Outputs::Within(worst) })
+    Ok(if equal { Outputs::Equal } else { Outputs::Within(two_digits(worst)) })
 }
 
 fn same_bits(a: &Value, b: &Value) -> bool {

@@ -9,7 +9,9 @@ use std::collections::HashMap;
 
 use onnx_graph::{Dim, Graph, Node, Tensor};
 
+use super::picture::layout_in;
 use super::view::View;
+use crate::picture::Layout;
 
 /// What an axis, or a part of it, counts.
 #[derive(Clone, Debug, PartialEq)]
@@ -165,11 +167,12 @@ impl Grids {
         let mut grids = Grids { axes: HashMap::new(), batch: first.unwrap_or(Dim::BATCH) };
         for input in &graph.inputs {
             if let Some(shape) = graph.shape(*input) {
-                grids.axes.insert(*input, picture(shape));
+                grids.axes.insert(*input, picture(shape, layout_in(graph, *input)));
             }
         }
         for node in graph.nodes().iter().filter(|n| n.carried.is_none()) {
-            if !node.inputs.iter().flatten().any(|t| grids.axes.contains_key(t)) {
+            let known = node.inputs.iter().flatten().any(|t| grids.axes.contains_key(t));
+            if !known && !grids.is_convolution_of_pictures(graph, node) {
                 continue;
             }
             let made = grids.made_by(graph, node);
@@ -181,6 +184,13 @@ impl Grids {
             }
         }
         grids
+    }
+
+    /// Whether this is a convolution of something made of the pictures by what is not understood: its result has rows and
+    /// columns all the same.
+    fn is_convolution_of_pictures(&self, graph: &Graph, node: &Node) -> bool {
+        let shape = node.inputs[0].and_then(|t| graph.shape(t));
+        &*node.op == "Conv" && shape.is_some_and(|s| s.len() == 4 && s[0] == self.batch)
     }
 
     /// How many pictures there are.
@@ -311,7 +321,9 @@ impl Grids {
     /// [N, C, h, w] -> [N, O, h', w']: rows and columns stay what they are, and where they were not known, they are what a
     /// convolution of four axes takes them for.
     fn convolved(&self, graph: &Graph, node: &Node, from: &[Dim], to: &[Dim]) -> Vec<Axis> {
-        let unknown = || from.iter().map(|size| other(*size)).collect();
+        let images = |i: usize| i == 0 && from[0] == self.batch;
+        let axis = |(i, size): (usize, &Dim)| if images(i) { Factor::plain(Kind::Batch, *size) } else { other(*size) };
+        let unknown = || from.iter().enumerate().map(axis).collect();
         let axes: Vec<Axis> = node.inputs[0].and_then(|t| self.axes(t)).map_or_else(unknown, <[Axis]>::to_vec);
         let weight = node.inputs.get(1).copied().flatten().filter(|t| graph.shape(*t).is_some());
         let channels = match is_of(&axes[1], Kind::Other) || axes[1].is_empty() || weight.is_none() {
@@ -398,12 +410,12 @@ impl Grids {
     }
 }
 
-/// The axes of the picture, where its shape tells the channels from rows and columns.
-fn picture(shape: &[Dim]) -> Vec<Axis> {
+/// The axes of the picture, where the graph or its shape tells the channels from rows and columns.
+fn picture(shape: &[Dim], layout: Option<Layout>) -> Vec<Axis> {
     let colours = |i: usize| matches!(shape.get(i).and_then(|d| d.known()), Some(1 | 3));
-    let spatial = match (shape.len(), colours(1), colours(3)) {
-        (4, true, false) => Some(2),
-        (4, false, true) => Some(1),
+    let spatial = match (shape.len(), layout, colours(1), colours(3)) {
+        (4, Some(Layout::Nchw), ..) | (4, None, true, false) => Some(2),
+        (4, Some(Layout::Nhwc), ..) | (4, None, false, true) => Some(1),
         _ => None,
     };
     let axis = |(i, size): (usize, &Dim)| match spatial {
