@@ -110,6 +110,9 @@ impl Runner {
         settings: RunSettings,
         watch: &mut Watch<'_>,
     ) -> Result<Vec<Vec<Made>>, RunError> {
+        if self.plan.runs.is_empty() {
+            return Ok(Vec::new());
+        }
         Feed::of(&self.plan, 1).check(picture, 1)?;
         let named = classes.iter().flat_map(|asked| [Some(asked.class), asked.rival]).flatten();
         if let Some(class) = named.into_iter().find(|class| *class >= self.plan.head.classes) {
