@@ -16,6 +16,7 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 REPOSITORY = Path(__file__).parent.parent
 CELL, GAP, CAPTION, COLUMNS = 240, 10, 22, 6
+PLANES = ("rise", "occlusion")  # of one number a pixel, in the space of the picture
 LICENCE = "The photographs are scikit-image's `chelsea` and `coffee`, both CC0."
 
 
@@ -74,7 +75,7 @@ def sheet(program, methods, picture, class_):
             "overlay,heatmap", "-o", folder)
         cells = [("", picture.copy())]
         for method in methods:
-            kind = "heatmap" if method["space"] == "picture" else "overlay"
+            kind = "heatmap" if method["space"] == "picture" and method["name"] not in PLANES else "overlay"
             cells.append((method["title"], Image.open(Path(folder) / f"picture.{method['name']}.{kind}.png").convert("RGB")))
         rows = -(-len(cells) // COLUMNS)
         out = Image.new("RGB", (GAP + COLUMNS * (CELL + GAP), GAP + rows * (CELL + CAPTION + GAP)), "white")

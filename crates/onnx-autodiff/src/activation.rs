@@ -1,7 +1,7 @@
 //! Activations: what guided backpropagation and deconvnet change.
 //!
 //! Both were defined for networks whose only activation is Y = max(X, 0). Here an activation is whatever bends element by
-//! element and is not merely a gate: a rectifier, leaky or capped ones too, and any Y = f(X) that several nodes make of one
+//! element and is not merely a gate, a factor of other tensors and nothing else: a rectifier, leaky or capped ones too, and any Y = f(X) that several nodes make of one
 //! tensor, as exporters write SiLU (X · σ(X)), GELU (X · (1 + erf(X/√2))), Mish, ELU or PReLU. For these the rules are
 //! generalised: what is sent back through Y is rectified first, then
 //! - *guided*: differentiated as always, dX = relu(dY) f′(X);
@@ -9,7 +9,7 @@
 //!
 //! With f = relu that is Springenberg et al. 2015 and Zeiler & Fergus 2014.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use onnx_graph::{Graph, Node, Tensor};
 
@@ -87,8 +87,19 @@ pub(crate) fn activations<'g>(
 ) -> Vec<Activation> {
     let mut lines: HashMap<Tensor, Line> = HashMap::new();
     let mut found: Vec<Activation> = Vec::new();
-    for node in nodes.filter(|n| n.carried.is_none()) {
+    let mut read_by: Readers = HashMap::new();
+    for node in nodes {
+        let computed = node.inputs.iter().flatten().copied().filter(|t| varying(*t));
+        let distinct: HashSet<Tensor> = computed.collect();
+        let alone_scaled = distinct.len() == 1 && matches!(&*node.op, "Mul" | "Div" | "Reshape");
+        for t in &distinct {
+            let made = node.outputs.first().copied().flatten().filter(|_| alone_scaled);
+            read_by.entry(*t).or_default().push((made, &*node.op == "Mul" && distinct.len() > 1));
+        }
         let &[Some(output)] = node.outputs.as_slice() else { continue };
+        if node.carried.is_some() {
+            continue;
+        }
         let bends = BENDING.contains(&&*node.op);
         if !bends && !ELEMENTWISE.contains(&&*node.op) {
             continue;
@@ -113,7 +124,28 @@ pub(crate) fn activations<'g>(
         let rest = before.into_iter().enumerate().map(|(i, (t, b))| if i == 0 { (t, bends || bent) } else { (t, b) });
         lines.insert(output, [(output, false)].into_iter().chain(rest).collect());
     }
+    let gates: Vec<Tensor> = found.iter().map(|a| a.output).filter(|t| is_gate(&read_by, *t)).collect();
+    found.retain(|a| !gates.contains(&a.output));
     found
+}
+
+/// Who reads a tensor: what they make of it, and whether that is a product with another computed tensor.
+type Readers = HashMap<Tensor, Vec<(Option<Tensor>, bool)>>;
+
+/// Whether a tensor, multiplied with constants perhaps, does nothing but scale others, as in squeeze and excitation.
+fn is_gate(read_by: &Readers, t: Tensor) -> bool {
+    let mut open = vec![t];
+    while let Some(t) = open.pop() {
+        let readers = read_by.get(&t).map(Vec::as_slice).unwrap_or_default();
+        if readers.is_empty() {
+            return false;
+        }
+        for (made, _) in readers.iter().filter(|(_, is_product)| !is_product) {
+            let Some(scaled) = made else { return false };
+            open.push(*scaled);
+        }
+    }
+    true
 }
 
 /// The nearest tensor that all are made of, and whether anything bends on the way from there.

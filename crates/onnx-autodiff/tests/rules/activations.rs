@@ -150,6 +150,21 @@ fn gates_squares_and_sums_are_no_activations() {
     assert_eq!(activations_between(&graph, &[y], &[x]), []);
 }
 
+/// A gate is none however it is written, also by an operator that rectifies elsewhere; what is summed up, too, is no gate.
+#[test]
+fn a_gate_of_relu6_is_a_gate() {
+    for (alone, count) in [(true, 0), (false, 1)] {
+        let mut graph = Graph::new();
+        let x = graph.add_input("x", DataType::F32, vec![Dim::BATCH, Dim::new(4), Dim::new(3), Dim::new(3)]);
+        let e = Emit::new(&mut graph);
+        let six = clip(&e, e.add(e.mean_spatial(x), e.scalar(3.0)), 0.0, 6.0);
+        let gated = e.mul(x, e.scale(six, 1.0 / 6.0));
+        let y = if alone { gated } else { e.add(gated, six) };
+        e.finish().unwrap();
+        assert_eq!(activations_between(&graph, &[y], &[x]).len(), count);
+    }
+}
+
 /// A residual block: the sum of a branch and its input is no activation, its two ReLUs are.
 #[test]
 fn residual_blocks_keep_their_own() {

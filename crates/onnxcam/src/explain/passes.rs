@@ -69,6 +69,8 @@ pub struct Runner {
     scores: Option<Piece>,
     backbone: Option<Piece>,
     tail: Option<Piece>,
+    /// The picture to its feature maps, where nothing runs from changed ones.
+    maps: Option<Piece>,
     /// By what they end in.
     gradients: Vec<(Tensor, Piece)>,
 }
@@ -94,6 +96,7 @@ impl Runner {
             scores: None,
             backbone: None,
             tail: None,
+            maps: None,
             gradients: Vec::new(),
         }
     }
@@ -211,15 +214,31 @@ impl Passes<'_> {
     /// The feature maps A of the picture, [K, h, w], from one run of the backbone.
     pub fn features(&mut self) -> Result<ArrayD<f32>, RunError> {
         let shape = || RunError::Answer { what: "feature maps", shape: Vec::new() };
-        if self.runner.plan.layer.view.is_identity() {
-            return Ok(self.handed()?.features().ok_or_else(shape)?.index_axis(Axis(0), 0).to_owned());
+        if let Some(handed) = &self.handed {
+            return Ok(handed.features().ok_or_else(shape)?.index_axis(Axis(0), 0).to_owned());
         }
         let batch = self.runner.batch(1);
         let plan = &self.runner.plan;
-        let mut piece = self.runner.load(&[plan.input], &[plan.features], batch)?;
+        let mut piece = match self.runner.maps.take() {
+            Some(piece) => piece,
+            None => self.runner.load(&[plan.input], &[plan.features], batch)?,
+        };
         let picture = self.picture.clone().insert_axis(Axis(0));
-        let maps = Feed::of(plan, batch).backbone(&mut piece, &picture, batch)?.swap_remove(0);
-        Ok(maps.features().ok_or_else(shape)?.index_axis(Axis(0), 0).to_owned())
+        let maps = Feed::of(&self.runner.plan, batch).backbone(&mut piece, &picture, batch);
+        self.runner.maps = Some(piece);
+        Ok(maps?.swap_remove(0).features().ok_or_else(shape)?.index_axis(Axis(0), 0).to_owned())
+    }
+
+    /// The same, and from now on the network may be run from [`changed`](Passes::changed) feature maps.
+    ///
+    /// # Errors
+    /// Where it cannot: the layer holds tokens, or what lies behind it needs more than rows of it.
+    pub fn features_to_change(&mut self) -> Result<ArrayD<f32>, RunError> {
+        if !self.runner.plan.layer.view.is_identity() {
+            return Err(RunError::Moved { layer: self.runner.plan.layer.name.clone() });
+        }
+        self.handed()?;
+        self.features()
     }
 
     fn handed(&mut self) -> Result<&Handed, RunError> {
@@ -287,10 +306,7 @@ impl Passes<'_> {
         reading: Reading,
         change: impl FnMut(usize, ArrayViewMutD<f32>),
     ) -> Result<Array2<f64>, RunError> {
-        if !self.runner.plan.layer.view.is_identity() {
-            return Err(RunError::Moved { layer: self.runner.plan.layer.name.clone() });
-        }
-        let base = self.features()?;
+        let base = self.features_to_change()?;
         let batch = self.runner.batch(ROWS);
         let handed = self.handed()?.clone();
         let mut piece = self.runner.tail.take().expect("loaded with the feature maps");

@@ -45,6 +45,14 @@ const OTHERS: [&str; 3] = ["grad-cam++", "grad-cam", "grad-cam+"];
 
 pub fn run(name: &str, picture: &Path, options: &CompareOptions, json: bool) -> anyhow::Result<()> {
     let model = Model::open(options.model.path(None, &options.cache)?)?;
+    let shown = find(name)?;
+    if shown.runs().is_some() || shown.needs().pixels.is_some() {
+        anyhow::bail!(
+            "{} is no weighted sum of feature maps of one run, and only those are compared\nhint: as grad-cam++; maps of any \
+             method can be had from `onnxcam explain --save map`",
+            shown.title()
+        );
+    }
     let others = OTHERS.iter().filter(|other| **other != name).map(|other| find(other));
     let methods: Vec<&'static dyn Method> = variants(name).map(Ok).chain(others).collect::<Result<_, _>>()?;
     let settled = settle(options, &model, &methods)?;

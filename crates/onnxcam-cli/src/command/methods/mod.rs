@@ -72,7 +72,7 @@ fn to_json(method: &dyn Method) -> Value {
         "title": method.title(),
         "variant": method.variant(),
         "variants": variants(method.name()).map(|m| m.variant()).collect::<Value>(),
-        "space": if method.needs().pixels.is_some() { "picture" } else { "layer" },
+        "space": if method.needs().pixels.is_some() || !method.needs().features { "picture" } else { "layer" },
         "description": method.description(),
     })
 }

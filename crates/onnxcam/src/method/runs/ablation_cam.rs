@@ -29,7 +29,7 @@ impl ManyRuns for AblationCam {
     }
 
     fn maps(&self, passes: &mut Passes) -> Result<Vec<Made>, RunError> {
-        let features = passes.features()?; // [K, h, w]
+        let features = passes.features_to_change()?; // [K, h, w]
         let channels = features.len_of(Axis(0));
         // Row 0 as it is, row k + 1 without channel k.
         let scores = passes.changed(channels + 1, Reading::Score, |i, mut a| {

@@ -63,7 +63,7 @@ impl ManyRuns for ReciproCamGaussian {
 
 /// The score of the feature maps times a mask around each cell, from 0 to 1.
 fn cell_by_cell(passes: &mut Passes, mask: &[&[f32]]) -> Result<Vec<Made>, RunError> {
-    let features = passes.features()?; // [K, h, w]
+    let features = passes.features_to_change()?; // [K, h, w]
     let (h, w) = (features.len_of(Axis(1)), features.len_of(Axis(2)));
     let reach = mask.len() / 2;
     let scores = passes.changed(h * w, Reading::Score, |cell, mut a| {
