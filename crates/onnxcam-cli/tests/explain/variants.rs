@@ -12,7 +12,11 @@ fn another_formula_of_grad_cam_plus_plus() {
         let ran = desk.explain(&[&arguments[..], variant].concat()).well();
         let said: Vec<Value> = ran.json()[0]["explanations"].as_array().unwrap().clone();
         let said: Vec<Value> = said.iter().map(|e| json!([e["method"], e["variant"]])).collect();
-        (said, desk.read_map("a.grad-cam.map.npy"), desk.read_map("a.grad-cam++.map.npy"))
+        let name = match variant {
+            [_, variant] if *variant != "paper" => format!("a.grad-cam++-{variant}.map.npy"),
+            _ => "a.grad-cam++.map.npy".to_owned(),
+        };
+        (said, desk.read_map("a.grad-cam.map.npy"), desk.read_map(&name))
     };
     let paper = explained(&[]);
     assert_eq!(paper.0, [json!(["grad-cam", "paper"]), json!(["grad-cam++", "paper"])]);
@@ -35,7 +39,7 @@ fn another_formula_of_grad_cam_plus_plus() {
 fn drawings_name_the_formula() {
     let desk = Desk::with(&["a.png"]);
     desk.explain(&["a.png", "--variant", "torch-cam"]).well();
-    let text = onnxcam::heatmap::read_png_text(&desk.path("a.grad-cam++.overlay.png")).unwrap();
+    let text = onnxcam::heatmap::read_png_text(&desk.path("a.grad-cam++-torch-cam.overlay.png")).unwrap();
     assert!(text.contains(&("variant".to_owned(), "torch-cam".to_owned())), "{text:?}");
 }
 

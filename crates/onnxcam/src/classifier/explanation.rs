@@ -276,6 +276,7 @@ fn text(subject: &Subject, maps: &[&Map]) -> Vec<(&'static str, String)> {
         ("label", each(&|m| subject.label(m.class).into_owned())),
         ("model", subject.digest.to_string()),
     ];
+    text.extend(subject.head.score.iter().map(|score| ("score", onnx_graph::printable(score))));
     if maps.iter().any(|m| m.rival.is_some()) {
         text.push(("against", each(&|m| m.rival.map(|rival| rival.to_string()).unwrap_or_default())));
     }

@@ -125,7 +125,9 @@ impl Subject {
     pub fn array_input(&self, row: ArrayD<f32>, name: &str) -> Result<Input, Error> {
         self.check_array(row.shape(), name)?;
         let (width, height) = self.input_size();
-        Ok(Input { tensor: row, placement: Placement::whole(width, height), notes: Vec::new() })
+        let odd = row.iter().any(|v| !v.is_finite());
+        let notes = odd.then(|| format!("{}: the array holds NaN or infinity", onnx_graph::printable(name)));
+        Ok(Input { tensor: row, placement: Placement::whole(width, height), notes: notes.into_iter().collect() })
     }
 
     /// Whether an array `[N, …]` is in the network's layout, and not empty.

@@ -149,6 +149,11 @@ impl Plan {
         let (mut graph, mut notes) = (imported.graph, imported.notes);
         let input = only_input(&graph)?;
         let head = find_head(&mut graph, &options.head).map_err(|e| e.at(imported.assumed_size))?;
+        notes.extend(
+            head.score
+                .iter()
+                .map(|score| format!("explained is {}, of {} classes counted from 0", printable(score), head.classes)),
+        );
         let layer = match &options.layer {
             _ if !methods.iter().any(|m| m.needs().features) => the_picture(&graph, input),
             Some(name) => find_layer(&graph, &head, name)?,

@@ -213,6 +213,14 @@ pub trait Method: Sync {
         "paper"
     }
 
+    /// Its name in those of files: with the variant, where that is not the published one, `grad-cam++-torch-cam`.
+    fn file_name(&self) -> String {
+        match self.variant() {
+            "paper" => self.name().to_owned(),
+            variant => format!("{}-{variant}", self.name()),
+        }
+    }
+
     /// Equation, source and cost, as `onnxcam methods NAME` prints them.
     fn description(&self) -> &'static str;
 
@@ -322,7 +330,12 @@ fn choices(method: &str) -> String {
 
 /// The formulas that go by the name of a method, the published one first; none where there is no such method.
 pub fn variants(name: &str) -> impl Iterator<Item = &'static dyn Method> {
-    METHODS.iter().chain(variants::GRAD_CAM_PLUS_PLUS).copied().filter(move |m| m.name() == name)
+    every_formula().filter(move |m| m.name() == name)
+}
+
+/// Every method, and every other formula by the name of one.
+pub(crate) fn every_formula() -> impl Iterator<Item = &'static dyn Method> {
+    METHODS.iter().chain(variants::GRAD_CAM_PLUS_PLUS).copied()
 }
 
 /// A method by the formula of this name, `paper` or that of other code.

@@ -5,7 +5,7 @@ use std::ffi::{OsStr, OsString};
 
 use super::Kind;
 use crate::explain::Rival;
-use crate::method::METHODS;
+use crate::method::every_formula;
 use crate::source::Source;
 
 /// The name of a method's file.
@@ -50,7 +50,7 @@ fn joined(stem: &OsStr, rest: &str) -> OsString {
 pub(super) fn is_an_array(name: &OsStr) -> bool {
     let name = name.to_string_lossy();
     let ends = |method: &str, kind: Kind| name.ends_with(&format!(".{method}.{kind}.{}", kind.suffix()));
-    METHODS.iter().any(|method| [Kind::Map, Kind::ExplanationInput].iter().any(|kind| ends(method.name(), *kind)))
+    every_formula().any(|m| [Kind::Map, Kind::ExplanationInput].iter().any(|kind| ends(&m.file_name(), *kind)))
 }
 
 /// A stem for each source: its file name without suffix, with `-2`, `-3`, … where another has it already. Capitals do
@@ -124,6 +124,7 @@ mod tests {
     fn arrays_are_known_by_name() {
         assert!(is_an_array(OsStr::new("dog.grad-cam.map.npy")));
         assert!(is_an_array(OsStr::new("dog.guided-backprop.explanation-input.npy")));
+        assert!(is_an_array(OsStr::new("dog.grad-cam++-torch-cam.map.npy")));
         for other in ["dog.npy", "dog.map.npy", "dog.grad-cam.map.npy.txt", "grad-cam.map.npy", "dog.lime.map.npy"] {
             assert!(!is_an_array(OsStr::new(other)), "{other}");
         }

@@ -286,13 +286,13 @@ impl Outputs {
                 continue;
             }
             for method in request.methods {
-                let path = |class| self.of_map(source, row, class, method.name(), *kind);
+                let path = |class| self.of_map(source, row, class, &method.file_name(), *kind);
                 match request.targets.fixed() {
                     Some(classes) => paths.extend(classes.into_iter().map(path)),
                     None if !self.several_classes => paths.push(path(0)),
                     // Which classes, the network will say: all names that it may come to.
                     None => {
-                        let rest = name::behind_class(self.rival, method.name(), *kind);
+                        let rest = name::behind_class(self.rival, &method.file_name(), *kind);
                         paths.extend(of_any_class(there, &self.stem(source, row), rest, self.folder()))
                     }
                 }

@@ -37,7 +37,7 @@ impl Outputs {
             for map in explanation.maps() {
                 let mut of_map = Vec::new();
                 for kind in self.kinds(source).iter().filter(|kind| **kind != Kind::Panel) {
-                    let path = self.of_map(source, row, explanation.class(), map.method().name(), *kind);
+                    let path = self.of_map(source, row, explanation.class(), &map.method().file_name(), *kind);
                     write_map(map, *kind, seen, style, &path)?;
                     of_map.push(path);
                 }

@@ -85,6 +85,8 @@ pub struct Head {
     pub activation: Activation,
     /// Whether the activation was found in the graph, rather than assumed.
     pub found: bool,
+    /// What is explained instead of the output as it is: a part of it, or a computation.
+    pub score: Option<String>,
     /// Names of the classes, one each, where a ZipMap pairs them with the scores.
     pub names: Vec<String>,
 }
@@ -124,6 +126,7 @@ pub fn find_head(graph: &mut Graph, options: &HeadOptions) -> Result<Head, HeadE
         binary,
         activation: options.activation.or(found).unwrap_or(natural),
         found: found.is_some(),
+        score: None,
         names: if names.len() == classes { names } else { Vec::new() },
     })
 }
@@ -141,6 +144,7 @@ fn scored(graph: &mut Graph, score: &Score, activation: Option<Activation>) -> R
         binary: false,
         activation: activation.unwrap_or(Activation::None),
         found: false,
+        score: Some(format!("{score:?}")),
         names: Vec::new(),
     })
 }

@@ -38,9 +38,9 @@ pub enum HeadError {
     #[error("{part} does not fit the output, {signature}: {reason}")]
     Part { part: String, signature: String, reason: String },
     #[error(
-        "the graph of the score cannot be used: {reason}\nhint: its inputs are called like the model's outputs, and it makes scores [N, classes] or [N]"
+        "{file} cannot make the score: {reason}\nhint: its inputs are called like the model's outputs, and it makes scores [N, classes] or [N]"
     )]
-    ScoreGraph { reason: String },
+    ScoreGraph { file: String, reason: String },
     #[error(
         "the score, {score}, is {signature}\nhint: scores are floats [N, classes], or one [N], of as many pictures as there are"
     )]

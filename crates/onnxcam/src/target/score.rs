@@ -19,7 +19,12 @@ pub enum Score {
     /// A part of an output.
     Part(Part),
     /// A graph with inputs called like the model's outputs, and one output: scores [N, classes], or one score [N].
-    Graph(Arc<Graph>),
+    Graph {
+        /// The graph.
+        graph: Arc<Graph>,
+        /// Its file.
+        file: String,
+    },
     /// Scores [N, classes], or one score \[N\], emitted behind the model: a closure gets its outputs in their order.
     Emitted(Arc<dyn Fn(&Emit, &[Tensor]) -> Tensor + Send + Sync>),
 }
@@ -28,7 +33,7 @@ impl fmt::Debug for Score {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Score::Part(part) => write!(f, "{part}"),
-            Score::Graph(_) => f.write_str("a graph"),
+            Score::Graph { file, .. } => write!(f, "the graph of {}", printable(file)),
             Score::Emitted(_) => f.write_str("a closure"),
         }
     }
@@ -127,14 +132,15 @@ impl Score {
     /// Where it cannot be read.
     pub fn graph(model: &Model) -> Result<Score, ModelError> {
         let options = ImportOptions { single_precision: true, ..ImportOptions::default() };
-        Ok(Score::Graph(Arc::new(import(model, &options)?.graph)))
+        let graph = Arc::new(import(model, &options)?.graph);
+        Ok(Score::Graph { graph, file: model.path().display().to_string() })
     }
 
     /// The output it is named after.
     pub(super) fn output(&self, graph: &Graph) -> String {
         match self {
             Score::Part(part) => part.output.clone(),
-            Score::Graph(_) | Score::Emitted(_) => {
+            Score::Graph { .. } | Score::Emitted(_) => {
                 graph.outputs.first().map(|t| graph.tensor(*t).name.to_string()).unwrap_or_default()
             }
         }
@@ -151,20 +157,22 @@ impl Score {
                 e.finish()?;
                 scores
             }
-            Score::Graph(score) => {
+            Score::Graph { graph: score, file } => {
                 let mut fed = Vec::new();
                 for input in &score.inputs {
                     let name = &score.tensor(*input).name;
-                    let output = super::head::named_output(graph, name)?;
+                    let unfit = |reason: String| HeadError::ScoreGraph { file: printable(file), reason };
+                    let missing = || unfit(format!("its input \"{}\" is no output of the model", printable(name)));
+                    let output = super::head::named_output(graph, name).map_err(|_| missing())?;
                     let (declared, made) = (score.tensor(*input).signature(), graph.tensor(output).signature());
                     if declared != made {
                         let reason = format!("its input \"{}\" is {declared}, the output {made}", printable(name));
-                        return Err(HeadError::ScoreGraph { reason });
+                        return Err(unfit(reason));
                     }
                     fed.push((*input, output));
                 }
                 let e = Emit::new(graph);
-                let scores = inlined(&e, score, &fed)?;
+                let scores = inlined(&e, score, file, &fed)?;
                 e.finish()?;
                 scores
             }
@@ -239,8 +247,8 @@ impl Part {
 }
 
 /// The only output of another graph as nodes of this one, its inputs being tensors here.
-fn inlined(e: &Emit, other: &Graph, fed: &[(Tensor, Tensor)]) -> Result<Tensor, HeadError> {
-    let unfit = |reason: String| HeadError::ScoreGraph { reason };
+fn inlined(e: &Emit, other: &Graph, file: &str, fed: &[(Tensor, Tensor)]) -> Result<Tensor, HeadError> {
+    let unfit = |reason: String| HeadError::ScoreGraph { file: printable(file), reason };
     let [output] = other.outputs.as_slice() else {
         return Err(unfit(format!("it has {} outputs, and one is wanted", other.outputs.len())));
     };

@@ -36,13 +36,11 @@ impl Report {
             true => ProgressBar::new(images as u64).with_style(style()),
             false => ProgressBar::hidden(),
         };
-        Report {
-            json,
-            model: json!({ "path": subject.path().to_string_lossy(), "hash": subject.digest().to_string() }),
-            engine: explainer.engine().name(),
-            bar,
-            said: HashSet::new(),
+        let mut model = json!({ "path": subject.path().to_string_lossy(), "hash": subject.digest().to_string() });
+        if let Some(score) = &subject.head().score {
+            model["score"] = json!(score); // Not an output as it is.
         }
+        Report { json, model, engine: explainer.engine().name(), bar, said: HashSet::new() }
     }
 
     /// Shows how far a method of many runs has come, where there is one image and a person is watching.
