@@ -72,6 +72,11 @@ def eigen_grad_cam_weights(a, g):
     return first_singular_vector(g * a)[:, :, None, None] * g
 
 
+def shapley_cam_weights(a, g, h_a):
+    """Cai 2025: w_k = mean_ij (g - H A / 2), H the second derivative of the score. [N, K]"""
+    return (g - h_a / 2).mean((2, 3))
+
+
 def grad_cam_pp_literal_weights(a, g):
     """Eq. 5 and 9 to the letter: sum A is not clamped; alpha is 0 where g <= 0 or the denominator is 0. [N, K]"""
     denominator = 2 * g**2 + a.sum((2, 3), keepdim=True) * g**3

@@ -11,25 +11,29 @@ from pathlib import Path
 import numpy as np
 import torch
 
+import networks
 from arrays import save_npz
-from equations import FAMILY, VARIANTS, weighted_sum
+from equations import FAMILY, VARIANTS, shapley_cam_weights, weighted_sum
 from make_lite import PHOTOGRAPHS, centre, normalised
 from networks import trained_efficientnet_lite
 from pictures import photograph
+from small_networks import SMALL
 
 GOLDEN = Path(__file__).parent.parent / "crates" / "onnxcam" / "tests" / "golden"
 # Heads with and without global average pooling, a class map of convolutions, feature maps with negative cells.
 NETWORKS = ("alexnet", "vgg", "squeezenet", "resnet18", "densenet", "efficientnet", "mobilenet_v3")
 
 
-def references(a, gradients):
+def references(a, gradients, curvatures):
     """Of each method: weights where they are one a feature map, the signed map, and the scale of its errors.
 
-    A [N, K, h, w], gradients [C, N, K, h, w] -> {key}_weights [C, N, K], {key}_signed [C, N, h, w], {key}_scale [C, N]
+    A [N, K, h, w], gradients and H A [C, N, K, h, w] -> {key}_weights [C, N, K], {key}_signed [C, N, h, w], {key}_scale [C, N]
     """
     out = {}
-    for key, weights_of in (FAMILY | VARIANTS).items():
-        weights = torch.stack([weights_of(a, g) for g in gradients])
+    every = {key: [weights_of(a, g) for g in gradients] for key, weights_of in (FAMILY | VARIANTS).items()}
+    every["shapley_cam"] = [shapley_cam_weights(a, g, h_a) for g, h_a in zip(gradients, curvatures)]
+    for key, weights in every.items():
+        weights = torch.stack(weights)
         maps, scales = zip(*(weighted_sum(w, a) for w in weights))
         if weights.ndim == 3:
             out[f"{key}_weights"] = weights
@@ -37,19 +41,36 @@ def references(a, gradients):
     return {key: tensor.numpy().astype(np.float32) for key, tensor in out.items()}
 
 
+def derivatives(score, a, classes):
+    """g = dS/dA and H A for each class, by autograd's own second pass: [C, N, K, h, w] both."""
+    a = a.detach().requires_grad_()
+    scores = score(a)
+    gradients, curvatures = [], []
+    for c in classes:
+        (g,) = torch.autograd.grad(scores[:, c].sum(), a, create_graph=True)
+        (h_a,) = torch.autograd.grad(g, a, a.detach(), retain_graph=True, allow_unused=True) if g.requires_grad else (None,)
+        gradients.append(g.detach())
+        curvatures.append(torch.zeros_like(g) if h_a is None else h_a.detach())
+    return torch.stack(gradients), torch.stack(curvatures)
+
+
 def of_network(name):
     with np.load(GOLDEN / "networks" / f"{name}.npz") as golden:
         features, gradient = (torch.from_numpy(golden[key]).double() for key in ("features", "gradient"))
-        return {"classes": golden["classes"]} | references(features, gradient)
+        classes = golden["classes"]
+    network = networks.build(SMALL[name])
+    network.model.double()
+    again, curvatures = derivatives(network.score, features, classes)
+    assert torch.allclose(again, gradient, rtol=1e-4, atol=1e-6 * float(gradient.abs().max())), f"{name} is another network"
+    return {"classes": classes} | references(features, gradient, curvatures)
 
 
 def of_photograph(network, name):
     """As of a network, for the predicted class."""
-    x = normalised(centre(photograph(name), network.input_size[0])).double()
-    a = network.features(x).requires_grad_()
-    scores = network.score(a)
-    (gradient,) = torch.autograd.grad(scores.max(), a)
-    return {"class": scores.argmax().numpy()} | references(a.detach(), gradient[None])
+    with torch.no_grad():
+        a = network.features(normalised(centre(photograph(name), network.input_size[0])).double())
+        predicted = network.score(a).argmax()
+    return {"class": predicted.numpy()} | references(a, *derivatives(network.score, a, [predicted]))
 
 
 def main(out=GOLDEN / "family"):

@@ -178,10 +178,8 @@ impl Plan {
         let explained = Choice { class, rival: rival.map(|(_, t)| t) };
         let gradients = Gradients::new(&mut graph, methods, &head, explained, &layer, input, options.layout)?;
         let features = as_maps(&mut graph, &layer, layer.tensor)?;
-        let gradient = match gradients.layer {
-            Some(gradient) => Some(as_maps(&mut graph, &layer, gradient)?),
-            None => None,
-        };
+        let mut viewed = |t: Option<Tensor>| t.map(|t| as_maps(&mut graph, &layer, t)).transpose();
+        let (gradient, curvature) = (viewed(gradients.layer)?, viewed(gradients.curvature)?);
         let head_row = match methods.iter().find(|m| m.needs().pooled_head) {
             Some(method) => {
                 let linear = pooled_linear_head(&graph, &head, layer.tensor).map_err(|reason| {
@@ -200,6 +198,7 @@ impl Plan {
                 let at = At {
                     features: needs.features.then_some(features),
                     gradient: gradient.filter(|_| needs.gradient),
+                    curvature: curvature.filter(|_| needs.curvature),
                     head_row: head_row.filter(|_| needs.pooled_head),
                     pixels,
                 };
@@ -371,6 +370,8 @@ impl Choice {
 struct Gradients {
     /// At the target layer.
     layer: Option<Tensor>,
+    /// H A there, H the second derivative; none where it is 0.
+    curvature: Option<Tensor>,
     /// At the picture, by each rule.
     pixels: Vec<(ActivationRule, Pixels)>,
 }
@@ -386,7 +387,7 @@ impl Gradients {
         layout: Option<Layout>,
     ) -> Result<Gradients, PlanError> {
         let needs = |rule| methods.iter().find(|m| m.needs().pixels == Some(rule));
-        let mut gradients = Gradients { layer: None, pixels: Vec::new() };
+        let mut gradients = Gradients { layer: None, curvature: None, pixels: Vec::new() };
         for rule in [ActivationRule::Exact, ActivationRule::Guided, ActivationRule::Deconvnet] {
             let at_layer = rule == ActivationRule::Exact && methods.iter().any(|m| m.needs().gradient);
             let picture = match needs(rule) {
@@ -412,6 +413,10 @@ impl Gradients {
                 let gradient = found.next().flatten().ok_or_else(off)?;
                 gradients.pixels.push((rule, Pixels { input, gradient, channels }));
             }
+        }
+        if let Some(g) = gradients.layer.filter(|_| methods.iter().any(|m| m.needs().curvature)) {
+            // ∂⟨g, A'⟩/∂A for A' = A held fast: as H is symmetric, that is H A.
+            gradients.curvature = onnx_autodiff::gradient(graph, &[(g, layer.tensor)], &[layer.tensor])?[0];
         }
         Ok(gradients)
     }

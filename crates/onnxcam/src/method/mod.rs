@@ -22,6 +22,7 @@ mod guided_grad_cam_plus_plus;
 mod hirescam;
 mod layercam;
 mod runs;
+mod shapley_cam;
 mod variants;
 mod xgrad_cam;
 
@@ -48,6 +49,7 @@ pub use runs::{
     AblationCam, IntegratedGradients, IsCam, Made, ManyRuns, Occlusion, RandomCam, ReciproCam, ReciproCamGaussian,
     Rise, ScoreCam, SmoothGrad, SmoothGradCamPlusPlus, SsCam,
 };
+pub use shapley_cam::ShapleyCam;
 pub use variants::GradCamPlusPlusVariant;
 pub use xgrad_cam::XGradCam;
 
@@ -68,6 +70,7 @@ pub const METHODS: &[&dyn Method] = &[
     &GradCamElementwise,
     &EigenCam,
     &EigenGradCam,
+    &ShapleyCam,
     &Gradient,
     &GradientTimesInput,
     &SmoothGrad,
@@ -91,6 +94,8 @@ pub struct Needs {
     pub features: bool,
     /// The gradient of the score with respect to them.
     pub gradient: bool,
+    /// H A, H the second derivative of the score with respect to them.
+    pub curvature: bool,
     /// A linear layer that global average pooling joins to them.
     pub pooled_head: bool,
     /// The gradient of the score with respect to the picture, activations sending back what this rule says.
@@ -99,7 +104,8 @@ pub struct Needs {
 
 impl Needs {
     /// Feature maps alone.
-    pub const FEATURES: Needs = Needs { features: true, gradient: false, pooled_head: false, pixels: None };
+    pub const FEATURES: Needs =
+        Needs { features: true, gradient: false, curvature: false, pooled_head: false, pixels: None };
     /// Feature maps and the gradient there.
     pub const GRADIENT: Needs = Needs { gradient: true, ..Needs::FEATURES };
     /// Feature maps and the linear layer that global average pooling joins to them.
@@ -107,7 +113,7 @@ impl Needs {
 
     /// The picture, and the gradient there by this rule.
     pub const fn pixels(rule: ActivationRule) -> Needs {
-        Needs { features: false, gradient: false, pooled_head: false, pixels: Some(rule) }
+        Needs { features: false, pixels: Some(rule), ..Needs::FEATURES }
     }
 
     /// These, and the gradient at the picture by this rule.
@@ -121,6 +127,7 @@ impl Needs {
 pub struct At {
     pub(crate) features: Option<Tensor>,
     pub(crate) gradient: Option<Tensor>,
+    pub(crate) curvature: Option<Tensor>,
     pub(crate) head_row: Option<Tensor>,
     pub(crate) pixels: Option<Pixels>,
 }
@@ -151,6 +158,11 @@ impl At {
     /// Where the method does not say that it needs it.
     pub fn gradient(&self) -> Tensor {
         self.gradient.expect("a method that needs the gradient")
+    }
+
+    /// H A, [N, K, h, w], H the second derivative of the score with respect to A; none where the graph has it to be 0.
+    pub fn curvature(&self) -> Option<Tensor> {
+        self.curvature
     }
 
     /// The class's row of the linear head, [N, K, 1, 1].

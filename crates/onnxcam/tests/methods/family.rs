@@ -110,6 +110,36 @@ fn principal_directions() {
     assert!(found.maps[1].iter().any(|v| *v < 0.0));
 }
 
+/// S = Σ_k v_k m_k³ with m_k the mean of A^k has g = 3 v m² / Z and H A = 6 v m² / Z in each cell: g − ½ H A is 0. For
+/// S = Σ_k v_k m_k² it is half the gradient, and for a linear score the gradient.
+#[test]
+fn second_derivatives_by_hand() {
+    let powers = |count: usize| {
+        let mut net = Maker::new(17)
+            .input("x", "f32[N,2,2,2]")
+            .floats("same", &[2, 1, 1, 1], &[1.0, 1.0])
+            .node("Conv", &["x", "same"], &["features"])
+            .with("group", 2)
+            .node("ReduceMean", &["features"], &["power1"])
+            .with("axes", [2, 3])
+            .with("keepdims", 0)
+            .floats("w", &[2, 2], &[1.0, 0.0, -2.0, 0.0]);
+        for i in 2..=count {
+            net = net.node("Mul", &[&format!("power{}", i - 1), "power1"], &[&format!("power{i}")]);
+        }
+        net.node("MatMul", &[&format!("power{count}"), "w"], &["logits"]).output("logits", "f32[N,2]").model()
+    };
+    let x = one([1.0, 2.0, 0.0, 3.0, -0.5, 0.0, -4.0, 0.5]); // Means 3/2 and −1.
+    let of = |count| agreed(&powers(count), &["shapley-cam", "grad-cam"], &signed(at("features")), &x, 0).remove(0);
+    let [linear, square, cube] = [1, 2, 3].map(of);
+    close(linear.weights[0].clone(), [0.25, -0.5]);
+    close(square.weights[1].clone(), [2.0 * 1.5 / 4.0, 2.0 * 2.0 / 4.0]);
+    close(square.weights[0].clone(), [1.5 / 4.0, 2.0 / 4.0]);
+    close(cube.weights[1].clone(), [3.0 * 2.25 / 4.0, -3.0 * 2.0 / 4.0]);
+    assert!(cube.weights[0].iter().all(|w| w.abs() < 1e-6), "{cube:?}");
+    assert_eq!(linear.maps[0], linear.maps[1]);
+}
+
 /// What each formula of Grad-CAM++ makes of [`linear`]: the weights, and what is said of the map.
 fn by_formula(variant: &str, features: [f32; 8], class: i64) -> (Vec<f32>, Vec<String>) {
     let method = find_variant("grad-cam++", variant).unwrap();
