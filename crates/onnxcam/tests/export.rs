@@ -150,7 +150,7 @@ fn golden_networks_as_files() {
                 }
                 assert_eq!(certificate.outputs, Outputs::Equal, "{export}: {certificate}");
                 let curved = ["alexnet", "caffenet", "vgg"].iter().any(|name| export.to_string().starts_with(name));
-                let limit = if curved { 0.1 } else { 1e-5 }; // ReLUs and pools lie between, or nothing but linear layers.
+                let limit = if curved { 0.1 } else { 1e-4 }; // ReLUs and pools lie between, or nothing but linear layers.
                 assert!(matches!(certificate.gradients, Gradients::Agree(by) if by < limit), "{export}: {certificate}");
                 let class = network.classes[0];
                 check_says_the_same(&file, &settled, engine, &picture(&network.input, 0), &[-1]);
@@ -590,7 +590,9 @@ fn attributions_are_exported_and_many_runs_are_not() {
     for engine in engines() {
         for (settled, count) in [(&both, 3), (&alone, 1)] {
             let options = ExportOptions { resize_to_input: true, ..ExportOptions::default() };
-            let file = exported(&model, settled, &options).to_model();
+            let mut file = exported(&model, settled, &options);
+            file.certify(&[engine.clone()]).unwrap(); // Though an output is called as what it looks at.
+            let file = file.to_model();
             let (_, found) = said(&file, &engine, &x, &list(&[-1, 2]));
             assert_eq!(found.len(), count);
             for (i, expected) in told(settled, &engine, &x, &[-1, 2]).iter().enumerate() {

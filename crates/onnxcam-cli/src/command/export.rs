@@ -59,7 +59,7 @@ pub struct Arguments {
     /// Leave the weights in the original's file, and refer to them there: both belong into one folder then
     #[arg(long)]
     share_weights: bool,
-    /// Replace a file that is no explained model; the original never is
+    /// Replace a file that is not this classifier, explained; the original never is
     #[arg(long)]
     overwrite: bool,
     /// Print one JSON object
@@ -87,7 +87,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let model = Model::open(&path)?;
     let out = arguments.out.clone().unwrap_or_else(|| default_name(&path));
     let protected: Vec<PathBuf> = onnx_files(&path);
-    check_file(&out, &protected, arguments.overwrite, is_explained)?;
+    check_file(&out, &protected, arguments.overwrite, |path| is_explained(path, &model))?;
     let settled = settle(arguments, &model)?;
     settled.plan().notes.iter().for_each(note);
     settled.subject().preprocessing_note().into_iter().for_each(note);
@@ -156,9 +156,10 @@ pub fn onnx_files(model: &Path) -> Vec<PathBuf> {
     [model.to_owned()].into_iter().chain(beside).collect()
 }
 
-/// Whether a file is an explained model, which may be replaced.
-fn is_explained(path: &Path) -> bool {
-    Model::open(path).is_ok_and(|model| Document::of(model.file()).is_ok())
+/// Whether a file is this classifier explained, and may be replaced: one of another may be the last copy of its weights.
+fn is_explained(path: &Path, classifier: &Model) -> bool {
+    let document = Model::open(path).ok().and_then(|model| Document::of(model.file()).ok());
+    document.is_some_and(|document| document.original.sha256 == classifier.digest())
 }
 
 fn default_name(model: &Path) -> PathBuf {

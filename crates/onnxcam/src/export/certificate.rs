@@ -11,7 +11,7 @@ use onnx_graph::{DataType, Emit, Graph, Model, Node, Spelling, Tensor, rewrite, 
 use serde_json::{Value as Json, json};
 use tempfile::TempDir;
 
-use super::{ExportError, Exported};
+use super::{ExportError, Exported, WithGradient};
 use crate::bench::noise;
 use crate::engine::{Engine, Kind, Session, Source, Value};
 use crate::explain::{Plan, RunError, legal, load};
@@ -151,7 +151,7 @@ pub(super) fn certify(exported: &Exported, engine: &Arc<dyn Engine>) -> Result<C
         Some(_) if first_rounded(&plan.graph, &plan.head, plan.layer.tensor).is_some() => Gradients::NotCompared(
             "the network rounds to integers between layer and scores, which gradients pass as if it did not".to_owned(),
         ),
-        Some(model) => match slopes(exported, model, engine, &picture, batch).map_err(failed)? {
+        Some(with_gradient) => match slopes(exported, with_gradient, engine, &picture, batch).map_err(failed)? {
             deviation if deviation <= SLOPE => Gradients::Agree(two_digits(deviation)),
             deviation => Gradients::Differ(two_digits(deviation)),
         },
@@ -281,17 +281,17 @@ fn difference(expected: &Value, found: &Value) -> f64 {
 /// Σ (g d)²; of several ε the best, since a large one meets kinks and a small one rounding.
 fn slopes(
     exported: &Exported,
-    model: &Model,
+    WithGradient { model, names: [gradient_name, features_name] }: &WithGradient,
     engine: &Arc<dyn Engine>,
     picture: &Value,
     batch: usize,
 ) -> Result<f64, RunError> {
-    const STEPS: [f32; 6] = [0.1, 0.03, 0.01, 3e-3, 1e-3, 3e-4];
+    const STEPS: [f32; 7] = [0.3, 0.1, 0.03, 0.01, 3e-3, 1e-3, 3e-4];
     const DIRECTIONS: usize = 2;
     let plan = &exported.plan;
     let document = &exported.document;
     let class_name = document.class.as_ref().map(|port| port.name.as_str());
-    let names: Vec<&str> = [GRADIENT, FEATURES].into_iter().chain(class_name).collect();
+    let names: Vec<&str> = [gradient_name.as_str(), features_name].into_iter().chain(class_name).collect();
     let mut found = run(model, exported, engine, picture, batch, &names)?.into_iter();
     let answer = |what| RunError::Answer { what, shape: vec![] };
     let mut floats = |what| found.next().and_then(Value::into_f32).ok_or_else(|| answer(what));

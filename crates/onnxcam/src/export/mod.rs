@@ -107,9 +107,17 @@ pub struct Exported {
     original: Model,
     model: onnx_graph::Model,
     /// The same nodes with two outputs more, ∂S/∂A of the first class and A.
-    with_gradient: Option<onnx_graph::Model>,
+    with_gradient: Option<WithGradient>,
     added: Added,
     document: Document,
+}
+
+/// The file with what a certificate looks at among its outputs.
+#[derive(Clone, Debug)]
+struct WithGradient {
+    model: onnx_graph::Model,
+    /// Of the outputs ∂S/∂A and A.
+    names: [String; 2],
 }
 
 impl Exported {
@@ -158,9 +166,10 @@ impl Exported {
             Some([gradient, features]) => {
                 let more = [(gradient, certificate::GRADIENT), (features, certificate::FEATURES)];
                 let more = more.map(|(t, name)| (t, free.name(name)));
+                let names = more.each_ref().map(|(_, name)| name.clone());
                 let with_gradient: Vec<_> = outputs.iter().cloned().chain(more).collect();
                 let proto = written(&with_gradient)?.proto;
-                Some(onnx_graph::Model::from_proto(proto, model.path())?)
+                Some(WithGradient { model: onnx_graph::Model::from_proto(proto, model.path())?, names })
             }
             None => None,
         };
@@ -281,7 +290,8 @@ mod tests {
         let certified = |mut exported: Exported| exported.certify(&engines).map(|()| exported.document.certificates);
         let [certificate] = &certified(right.clone()).unwrap()[..] else { panic!("one engine") };
         assert!(matches!(certificate.gradients, Gradients::Agree(_)), "{certificate}");
-        let other = Exported { with_gradient: Some(turned(&right)), ..right.clone() };
+        let names = right.with_gradient.as_ref().unwrap().names.clone();
+        let other = Exported { with_gradient: Some(WithGradient { model: turned(&right), names }), ..right.clone() };
         let [certificate] = &certified(other).unwrap()[..] else { panic!("one engine") };
         assert!(matches!(certificate.gradients, Gradients::Differ(_)), "{certificate}");
         assert_eq!(certificate.outputs, Outputs::Equal);
@@ -292,7 +302,7 @@ mod tests {
 
     /// The file with the weights of its head for other feature maps.
     fn turned(exported: &Exported) -> onnx_graph::Model {
-        let model = exported.with_gradient.as_ref().unwrap();
+        let model = &exported.with_gradient.as_ref().unwrap().model;
         let mut proto = model.proto().clone();
         let weights = &mut proto.graph.as_mut().unwrap().initializer;
         let head = weights.iter_mut().find(|t| t.name.as_deref() == Some("head.weight")).unwrap();

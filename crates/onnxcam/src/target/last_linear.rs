@@ -42,17 +42,18 @@ impl LastLinear {
     /// The weights of one class for each picture; `class` \[N\] -> [N, K].
     pub fn rows(&self, e: &Emit, head: &Head, class: Tensor) -> Tensor {
         let inputs = self.features(e);
-        let classes = if head.binary { 1 } else { head.classes };
-        let matrix = match self.class_axis {
-            0 => e.reshape(self.weight, vec![Dim::from(classes), inputs]),
-            _ => self.weight,
-        };
         let rows = if head.binary {
-            let row = e.reshape(matrix, vec![Dim::new(1), inputs]);
+            let row = e.reshape(self.weight, vec![Dim::new(1), inputs]);
             e.mul(sign_of_class(e, class, row), row) // Class 1 has the score, class 0 its negative.
         } else {
-            let gathered = e.node("Gather", &[matrix, class], Attributes::none().with("axis", self.class_axis as i64));
-            if self.class_axis == 1 { e.transpose(gathered, &[1, 0]) } else { gathered }
+            // Gathered first and reshaped then: the weights themselves would become another constant.
+            let axis = Attributes::none().with("axis", self.class_axis as i64);
+            let gathered = e.node("Gather", &[self.weight, class], axis);
+            let batch = e.shape(class).first().copied().unwrap_or(Dim::BATCH);
+            match self.class_axis {
+                1 => e.transpose(gathered, &[1, 0]),
+                _ => e.reshape(gathered, vec![batch, inputs]),
+            }
         };
         e.scale(rows, self.scale)
     }
