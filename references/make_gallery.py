@@ -16,6 +16,7 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 REPOSITORY = Path(__file__).parent.parent
 CELL, GAP, CAPTION, COLUMNS = 240, 10, 22, 6
+LONG, SAMPLES = ("ss-cam", "is-cam"), 4  # which run the network so often for each channel
 PLANES = ("rise", "occlusion")  # of one number a pixel, in the space of the picture
 LICENCE = "The photographs are scikit-image's `chelsea` and `coffee`, both CC0."
 
@@ -70,9 +71,11 @@ def sheet(program, methods, picture, class_):
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "picture.png"
         picture.save(path)
-        names = ",".join(m["name"] for m in methods)
-        run(program, "explain", path, "--fit", "stretch", "--class", class_, "--method", names, "--save",
-            "overlay,heatmap", "-o", folder)
+        names = [m["name"] for m in methods]
+        for few, some in ((True, [n for n in names if n in LONG]), (False, [n for n in names if n not in LONG])):
+            samples = ("--samples", SAMPLES) if few else ()
+            run(program, "explain", path, "--fit", "stretch", "--class", class_, "--method", ",".join(some), "--save",
+                "overlay,heatmap", "-o", folder, *samples)
         cells = [("", picture.copy())]
         for method in methods:
             kind = "heatmap" if method["space"] == "picture" and method["name"] not in PLANES else "overlay"
@@ -99,7 +102,8 @@ def main():
         "",
         f"What {len(methods)} methods make of one network, EfficientNet-Lite0 with its trained weights, and of the same pictures.",
         "Overlays are of the whole picture, stretched to the network's input. What is made in the space of the picture is shown in",
-        "colours about grey. Made by `python references/make_gallery.py --program target/release/onnxcam`.",
+        f"colours about grey. SS-CAM and IS-CAM take {SAMPLES} samples a channel.",
+        "Made by `python references/make_gallery.py --program target/release/onnxcam`.",
         LICENCE,
         "",
         "These are single pictures: they show what the methods do, not which is better.",

@@ -5,6 +5,7 @@
 //! methods that take many runs.
 
 mod explainer;
+mod gradients;
 mod late_expand;
 mod layers;
 mod legal;

@@ -1,17 +1,18 @@
 //! The explained graph: the model's own nodes, and after them class, gradient and maps.
 
-use onnx_autodiff::{ActivationRule, GradientError, activations_between, gradient_by};
+use onnx_autodiff::{ActivationRule, GradientError, activations_between};
 use onnx_graph::{
-    Attributes, Constant, DataType, Dim, Emit, EmitError, Graph, ImportOptions, Imported, Model, ModelError, TARGET,
-    Tensor, import, printable,
+    DataType, Dim, Emit, EmitError, Graph, ImportOptions, Imported, Model, ModelError, TARGET, Tensor, import,
+    printable,
 };
 
+use super::gradients::{Choice, Gradients, emit_class, emit_rival, emit_row};
 use super::pooled_head::pooled_linear_head;
-use crate::method::{At, Caveat, Method, Pixels};
+use crate::method::{At, Caveat, Method};
 use crate::picture::Layout;
 use crate::target::{
-    Head, HeadError, HeadOptions, LastLinear, Layer, LayerError, View, automatic_layer, cells_reach_the_score,
-    channel_axis, find_head, find_layer, first_curved, first_rounded, picture_in_floats,
+    Head, HeadError, HeadOptions, Layer, LayerError, View, automatic_layer, cells_reach_the_score, channel_axis,
+    find_head, find_layer, first_curved, first_rounded,
 };
 
 /// What to explain.
@@ -315,144 +316,6 @@ fn as_maps(graph: &mut Graph, layer: &Layer, t: Tensor) -> Result<Tensor, EmitEr
     Ok(maps)
 }
 
-/// The class of each picture, [N]: the target, or where that is negative the highest score's.
-fn emit_class(graph: &mut Graph, head: &Head, target: Tensor) -> Result<Tensor, EmitError> {
-    let e = Emit::new(graph);
-    let predicted = e.node("ArgMax", &[head.scores], Attributes::none().with("axis", 1i64).with("keepdims", false));
-    let open = e.compare("Less", target, e.constant(Constant::i64s(&[], &[0])));
-    let class = e.node("Where", &[open, predicted, target], Attributes::none());
-    e.finish()?;
-    Ok(class)
-}
-
-/// The class with the highest score beside each picture's class, or the one named: [N].
-fn emit_rival(graph: &mut Graph, head: &Head, class: Tensor, rival: Rival) -> Result<Tensor, PlanError> {
-    let missing = |rival: String| PlanError::NoRival { rival, classes: head.classes };
-    let e = Emit::new(graph);
-    let found = match rival {
-        Rival::Class(number) if number >= head.classes => return Err(missing(format!("class {number}"))),
-        Rival::RunnerUp if head.classes < 2 => return Err(missing("to the only score".to_owned())),
-        Rival::Class(number) => e.expand(e.constant(Constant::i64s(&[1], &[number as i64])), e.shape(class)),
-        Rival::RunnerUp => {
-            let least = e.number_like(head.scores, f32::NEG_INFINITY);
-            let others = e.node("Where", &[is_class(&e, head, class), least, head.scores], Attributes::none());
-            e.node("ArgMax", &[others], Attributes::none().with("axis", 1i64).with("keepdims", false))
-        }
-    };
-    e.finish()?;
-    Ok(found)
-}
-
-/// Whether a score is that of the picture's class: [N] -> [N, classes].
-fn is_class(e: &Emit, head: &Head, class: Tensor) -> Tensor {
-    let classes: Vec<i64> = (0..head.classes as i64).collect();
-    let classes = e.constant(Constant::i64s(&[1, classes.len()], &classes));
-    let batch = e.shape(class).first().copied().unwrap_or(Dim::BATCH);
-    e.compare("Equal", e.reshape(class, vec![batch, Dim::new(1)]), classes)
-}
-
-/// The score explained, S: a class's, or its difference to a rival's.
-#[derive(Clone, Copy)]
-struct Choice {
-    class: Tensor,
-    rival: Option<Tensor>,
-}
-
-impl Choice {
-    /// What `of` makes of the class, less what it makes of its rival.
-    fn each(self, e: &Emit, of: impl Fn(Tensor) -> Tensor) -> Tensor {
-        let own = of(self.class);
-        self.rival.map_or(own, |rival| e.sub(own, of(rival)))
-    }
-}
-
-/// What the methods need of gradients, each swept once.
-struct Gradients {
-    /// At the target layer.
-    layer: Option<Tensor>,
-    /// H A there, H the second derivative; none where it is 0.
-    curvature: Option<Tensor>,
-    /// At the picture, by each rule.
-    pixels: Vec<(ActivationRule, Pixels)>,
-}
-
-impl Gradients {
-    fn new(
-        graph: &mut Graph,
-        methods: &[&'static dyn Method],
-        head: &Head,
-        explained: Choice,
-        layer: &Layer,
-        input: Tensor,
-        layout: Option<Layout>,
-    ) -> Result<Gradients, PlanError> {
-        let needs = |rule| methods.iter().find(|m| m.needs().pixels == Some(rule));
-        let mut gradients = Gradients { layer: None, curvature: None, pixels: Vec::new() };
-        for rule in [ActivationRule::Exact, ActivationRule::Guided, ActivationRule::Deconvnet] {
-            let at_layer = rule == ActivationRule::Exact && methods.iter().any(|m| m.needs().gradient);
-            let picture = match needs(rule) {
-                None => None,
-                Some(method) => {
-                    let floats = picture_in_floats(graph, input).zip(channel_axis(graph, input, layout));
-                    let signature = graph.tensor(input).signature();
-                    Some(floats.ok_or(PlanError::NoPixels { method: method.title(), input: signature })?)
-                }
-            };
-            let ends: Vec<Tensor> =
-                at_layer.then_some(layer.tensor).into_iter().chain(picture.map(|(input, _)| input)).collect();
-            if ends.is_empty() {
-                continue;
-            }
-            let mut found = emit_gradients(graph, head, explained, &ends, rule)?.into_iter();
-            if at_layer {
-                let off = || LayerError::OffThePath { layer: printable(&layer.name) };
-                gradients.layer = Some(found.next().flatten().ok_or_else(off)?);
-            }
-            if let Some((input, channels)) = picture {
-                let off = || LayerError::OffThePath { layer: printable(&graph.tensor(input).name) };
-                let gradient = found.next().flatten().ok_or_else(off)?;
-                gradients.pixels.push((rule, Pixels { input, gradient, channels }));
-            }
-        }
-        if let Some(g) = gradients.layer.filter(|_| methods.iter().any(|m| m.needs().curvature)) {
-            // ∂⟨g, A'⟩/∂A for A' = A held fast: as H is symmetric, that is H A.
-            gradients.curvature = onnx_autodiff::gradient(graph, &[(g, layer.tensor)], &[layer.tensor])?[0];
-        }
-        Ok(gradients)
-    }
-
-    fn pixels(&self, rule: ActivationRule) -> Option<Pixels> {
-        self.pixels.iter().find(|(of, _)| *of == rule).map(|(_, pixels)| *pixels)
-    }
-}
-
-/// The gradients of the score of each picture's class at these tensors.
-///
-/// Where a linear layer makes the scores, its rows are the gradient with respect to its input: a gather, not a product
-/// with a one-hot seed.
-fn emit_gradients(
-    graph: &mut Graph,
-    head: &Head,
-    explained: Choice,
-    ends: &[Tensor],
-    rule: ActivationRule,
-) -> Result<Vec<Option<Tensor>>, PlanError> {
-    let linear = LastLinear::making(graph, head.raw).filter(|l| !ends.contains(&l.output));
-    let e = Emit::new(graph);
-    let seed = match &linear {
-        Some(linear) => {
-            let rows = explained.each(&e, |class| linear.rows(&e, head, class));
-            (linear.input, e.reshape(rows, e.shape(linear.input)))
-        }
-        None => {
-            let one_hot = |class| e.cast(is_class(&e, head, class), e.float_type(head.scores)); // [N, classes]
-            (head.scores, explained.each(&e, one_hot))
-        }
-    };
-    e.finish()?;
-    Ok(gradient_by(graph, &[seed], ends, rule)?)
-}
-
 /// The picture as a target layer: where methods in its space are made.
 fn the_picture(graph: &Graph, input: Tensor) -> Layer {
     let view = View::identity(graph.shape(input).unwrap_or_default());
@@ -479,14 +342,4 @@ fn note_rule(graph: &Graph, head: &Head, from: Tensor, rule: ActivationRule) -> 
         "its rule was published for ReLU; {first}{more} send back relu(dY) {}",
         if rule == ActivationRule::Guided { "times their own derivative" } else { "as it is" }
     ))
-}
-
-fn emit_row(graph: &mut Graph, head: &Head, linear: &LastLinear, explained: Choice) -> Result<Tensor, EmitError> {
-    let e = Emit::new(graph);
-    let rows = explained.each(&e, |class| linear.rows(&e, head, class));
-    let mut shape = e.shape(rows);
-    shape.extend([Dim::new(1), Dim::new(1)]);
-    let row = e.reshape(rows, shape);
-    e.finish()?;
-    Ok(row)
 }

@@ -282,7 +282,7 @@ mod tests {
     fn what_is_wrong_is_seen() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("net.onnx");
-        std::fs::write(&path, testkit::models::tiny_conv_head(17, 5).bytes()).unwrap();
+        std::fs::write(&path, testkit::models::tiny_cnn(17, 5).bytes()).unwrap();
         let model = Model::open(&path).unwrap();
         let settled = model.explain_with(&[&GradCam]).settle().unwrap();
         let right = Exported::of(&model, &settled, &ExportOptions::default()).unwrap();
@@ -305,7 +305,7 @@ mod tests {
         let model = &exported.with_gradient.as_ref().unwrap().model;
         let mut proto = model.proto().clone();
         let weights = &mut proto.graph.as_mut().unwrap().initializer;
-        let head = weights.iter_mut().find(|t| t.name.as_deref() == Some("head.weight")).unwrap();
+        let head = weights.iter_mut().find(|t| t.name.as_deref() == Some("fc.weight")).unwrap();
         let mut bytes = head.raw_data.clone().unwrap().to_vec();
         bytes.rotate_left(4);
         head.raw_data = Some(bytes.into());
