@@ -591,7 +591,7 @@ fn attributions_are_exported_and_many_runs_are_not() {
         for (settled, count) in [(&both, 3), (&alone, 1)] {
             let options = ExportOptions { resize_to_input: true, ..ExportOptions::default() };
             let mut file = exported(&model, settled, &options);
-            file.certify(&[engine.clone()]).unwrap(); // Though an output is called as what it looks at.
+            file.certify(std::slice::from_ref(&engine)).unwrap(); // Though an output is called as what it looks at.
             let file = file.to_model();
             let (_, found) = said(&file, &engine, &x, &list(&[-1, 2]));
             assert_eq!(found.len(), count);

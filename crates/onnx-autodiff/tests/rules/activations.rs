@@ -5,6 +5,9 @@ use onnx_autodiff::{ActivationRule, activations_between, gradient_by};
 use onnx_graph::{Attributes, DataType, Dim, Emit, Graph, Tensor};
 use testkit::evaluate;
 
+/// What is sent back, of what came and of the derivative.
+type Sent = fn(f64, f64) -> f64;
+
 /// f, as nodes behind x, and its derivative.
 struct Case {
     name: &'static str,
@@ -105,7 +108,7 @@ fn every_activation_is_found_once_and_sends_back_what_the_rule_says() {
         let found = activations_between(&graph, &[y], &[input]);
         assert_eq!(found.len(), 1, "{}: {found:?}", case.name);
         assert_eq!(found[0].is_rectifier, case.is_rectifier, "{}", case.name);
-        let rules: [(ActivationRule, fn(f64, f64) -> f64); 3] = [
+        let rules: [(ActivationRule, Sent); 3] = [
             (ActivationRule::Exact, |dy, slope| dy * slope),
             (ActivationRule::Guided, |dy, slope| dy.max(0.0) * slope),
             (ActivationRule::Deconvnet, |dy, _| dy.max(0.0)),

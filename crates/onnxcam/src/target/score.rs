@@ -26,7 +26,7 @@ pub enum Score {
         file: String,
     },
     /// Scores [N, classes], or one score \[N\], emitted behind the model: a closure gets its outputs in their order.
-    Emitted(Arc<dyn Fn(&Emit, &[Tensor]) -> Tensor + Send + Sync>),
+    Emitted(Arc<EmitScore>),
 }
 
 impl fmt::Debug for Score {
@@ -38,6 +38,9 @@ impl fmt::Debug for Score {
         }
     }
 }
+
+/// Adds nodes behind a model's outputs, and answers the scores that they make.
+type EmitScore = dyn Fn(&Emit, &[Tensor]) -> Tensor + Send + Sync;
 
 /// A part of an output, as `name[c4:, 1234]` or `name[c, 10:20, :]` writes it: an entry for each axis behind the batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
