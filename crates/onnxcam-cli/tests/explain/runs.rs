@@ -28,7 +28,7 @@ fn in_the_order_asked_for_and_drawn_from_the_seed() {
         let (class, method) = order(explanation);
         let drawn = explanation["notes"].as_array().unwrap().iter().any(|n| n == "drawn from seed 3");
         assert_eq!(drawn, ["rise", "smooth-grad"].contains(&&*method), "{explanation}");
-        assert!(desk.path(&format!("one/a.class{class}.{method}.map.npy")).is_file(), "{explanation}");
+        assert!(desk.path(format!("one/a.class{class}.{method}.map.npy")).is_file(), "{explanation}");
     }
     assert!(ran.err.contains("rise: drawn from seed 3"), "{ran:?}");
 
@@ -36,7 +36,7 @@ fn in_the_order_asked_for_and_drawn_from_the_seed() {
     explain(&desk, "other", "0,4", "4");
     explain(&desk, "alone", "4", "3");
     let map = |folder: &str, class: &str, method: &str| {
-        fs::read(desk.path(&format!("{folder}/a{class}.{method}.map.npy"))).unwrap()
+        fs::read(desk.path(format!("{folder}/a{class}.{method}.map.npy"))).unwrap()
     };
     for method in METHODS {
         let one = map("one", ".class4", method);
