@@ -277,8 +277,9 @@ fn difference(expected: &Value, found: &Value) -> f64 {
     }
 }
 
-/// How far Σ g d, for random directions d of the layer's tensor (in those cells that are not 0), is from (S(A + εd) − S(A − εd)) / 2ε, relative to the root of
-/// Σ (g d)²; of several ε the best, since a large one meets kinks and a small one rounding.
+/// How far Σ g d, for random directions d of the layer's tensor (in those cells that are not 0), is from
+/// (S(A + εd) − S(A − εd)) / 2ε, relative to the root of Σ (g d)²; of several ε the best, since a large one meets kinks and a
+/// small one rounding.
 fn slopes(
     exported: &Exported,
     model: &Model,
@@ -286,7 +287,7 @@ fn slopes(
     picture: &Value,
     batch: usize,
 ) -> Result<f64, RunError> {
-    const STEPS: [f32; 6] = [0.1, 0.03, 0.01, 3e-3, 1e-3, 3e-4];
+    const STEPS: [f32; 7] = [0.3, 0.1, 0.03, 0.01, 3e-3, 1e-3, 3e-4];
     const DIRECTIONS: usize = 2;
     let plan = &exported.plan;
     let document = &exported.document;
