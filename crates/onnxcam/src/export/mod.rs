@@ -273,7 +273,7 @@ mod tests {
     fn what_is_wrong_is_seen() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("net.onnx");
-        std::fs::write(&path, testkit::models::tiny_conv_head(17, 5).bytes()).unwrap();
+        std::fs::write(&path, testkit::models::tiny_conv_head(17, 9).bytes()).unwrap(); // Fewer weights would be folded.
         let model = Model::open(&path).unwrap();
         let settled = model.explain_with(&[&GradCam]).settle().unwrap();
         let right = Exported::of(&model, &settled, &ExportOptions::default()).unwrap();
