@@ -246,7 +246,7 @@ fn compare(expected: &[(String, Value)], found: &[Value], engine: &Arc<dyn Engin
         equal &= same_bits(expected, found);
         let difference = difference(expected, found);
         worst = worst.max(difference);
-        if !(difference <= ROUNDING) {
+        if difference.is_nan() || difference > ROUNDING {
             let what = format!("\"{}\" by {difference:.1e} of its largest element", onnx_graph::printable(name));
             return Err(ExportError::Differs { engine: engine.version(), what });
         }
