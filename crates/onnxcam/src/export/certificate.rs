@@ -277,8 +277,9 @@ fn difference(expected: &Value, found: &Value) -> f64 {
     }
 }
 
-/// How far Σ g d, for random directions d of the layer's tensor (in those cells that are not 0), is from (S(A + εd) − S(A − εd)) / 2ε, relative to the root of
-/// Σ (g d)²; of several ε the best, since a large one meets kinks and a small one rounding.
+/// How far Σ g d, for random directions d of the layer's tensor (in those cells that are not 0), is from
+/// (S(A + εd) − S(A − εd)) / 2ε, relative to the root of Σ (g d)²; of several ε the best, since a large one meets kinks and a
+/// small one rounding.
 fn slopes(
     exported: &Exported,
     WithGradient { model, names: [gradient_name, features_name] }: &WithGradient,
