@@ -279,11 +279,6 @@ impl<'g> Emit<'g> {
         self.cast(self.compare(op, a, b), self.float_type(a))
     }
 
-    /// 1, 0 or −1, as a is positive, zero or negative.
-    pub fn sign(&self, a: Tensor) -> Tensor {
-        self.node("Sign", &[a], Attributes::none())
-    }
-
     /// 1 where a > 0, else 0.
     pub fn positive(&self, a: Tensor) -> Tensor {
         self.mask("Greater", a, self.number_like(a, 0.0))

@@ -77,15 +77,3 @@ fn arithmetic_of_bytes() {
         agrees("Greater", &x, |e, x| e.cast(e.compare("Greater", e.cast(x, byte), e.constant(three())), DataType::F32));
     }
 }
-
-/// [Y > 0] behind a ReLU, 0 at its kink, whichever way an engine computes it.
-#[test]
-fn masks_of_relu() {
-    let x = floats(&[2, 4], &[0.5, 0.0, 2.0, -0.25, 1.0, -1.0, 1e-30, -0.0]);
-    agrees("mask of Relu", &x, |e, x| {
-        let y = e.relu(x);
-        e.mul(e.positive(y), e.scale(y, 3.0))
-    });
-    agrees("mask alone", &x, |e, x| e.positive(e.relu(x)));
-    agrees("mask of signed values", &x, |e, x| e.positive(e.scale(x, 2.0)));
-}

@@ -53,7 +53,6 @@ pub const RULES: &[(&str, Rule)] = &[
     ("Min", Product(elementwise::min)),
     ("Max", Product(elementwise::max)),
     ("Where", Product(elementwise::choose)),
-    ("Sign", Zero),
     ("Floor", Zero),
     ("Ceil", Zero),
     ("Not", Zero),

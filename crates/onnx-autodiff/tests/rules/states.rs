@@ -36,7 +36,6 @@ const ZERO: &[(&str, Takes)] = &[
     ("Not", Takes::Booleans(1)),
     ("And", Takes::Booleans(2)),
     ("Or", Takes::Booleans(2)),
-    ("Sign", Takes::Floats(1)),
     ("Equal", Takes::Floats(2)),
     ("Greater", Takes::Floats(2)),
     ("Less", Takes::Floats(2)),

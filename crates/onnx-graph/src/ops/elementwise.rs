@@ -2,7 +2,7 @@
 //!
 //! | operator | attributes | |
 //! |---|---|---|
-//! | Relu, Sigmoid, Tanh, Exp, Log, Sqrt, Reciprocal, Abs, Neg, Sign, Floor, Ceil, HardSwish, Erf, Sin, Cos | | X -> same |
+//! | Relu, Sigmoid, Tanh, Exp, Log, Sqrt, Reciprocal, Abs, Neg, Floor, Ceil, HardSwish, Erf, Sin, Cos | | X -> same |
 //! | LeakyRelu | `alpha` | X -> same |
 //! | HardSigmoid | `alpha`, `beta` | max(0, min(1, αx + β)) |
 //! | Swish | `alpha` | x · sigmoid(αx), opset 24 |
@@ -32,7 +32,6 @@ pub(super) const OPERATORS: &[(&str, Infer)] = &[
     ("Reciprocal", same),
     ("Abs", same),
     ("Neg", same),
-    ("Sign", same),
     ("Floor", same),
     ("Ceil", same),
     ("Erf", same),

@@ -72,8 +72,6 @@ pub enum Lack {
     CastToBool,
     /// Arithmetic, comparisons and MaxPool of 8-bit integers.
     Bytes,
-    /// The sign of 0 is 0.
-    SignOfZero,
 }
 
 /// A model that is ready to run.

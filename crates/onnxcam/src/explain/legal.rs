@@ -8,7 +8,6 @@ use crate::engine::Lack;
 /// The graph that computes `outputs`, for an engine with these [`Lack`]s, with
 /// - BatchNormalization folded into the convolution before it, in f64, where nobody else reads that convolution;
 /// - what the engine lacks written otherwise;
-/// - the mask of a ReLU, [Y > 0], as the sign of Y: one pass over it less;
 /// - repeated values computed with before they are repeated.
 pub fn legal(graph: &Graph, outputs: &[Tensor], lacks: &[Lack]) -> Result<Graph, EmitError> {
     let readers = graph.consumers();
@@ -20,25 +19,8 @@ pub fn legal(graph: &Graph, outputs: &[Tensor], lacks: &[Lack]) -> Result<Graph,
             let conv = graph.producer(x).filter(|n| &*n.op == "Conv" && n.carried.is_none() && only_reader)?;
             folded(graph, e, conv, node, inputs[0]?).map(|y| vec![y])
         }
-        "Cast"
-            if !lacks.contains(&Lack::SignOfZero)
-                && let Some(y) = masks_relu(e, node, inputs) =>
-        {
-            Some(vec![e.sign(y)])
-        }
         _ => without(e, node, inputs, lacks).or_else(|| computed_before_expand(e, node, inputs)).map(|y| vec![y]),
     })
-}
-
-/// What a ReLU made, where a Cast to float32 has Y > 0 before it: Y ≥ 0, so that is its sign.
-fn masks_relu(e: &Emit, cast: &Node, inputs: &[Option<Tensor>]) -> Option<Tensor> {
-    let graph = e.graph();
-    let of = |t: Tensor, op: &str| graph.producer(t).filter(|n| &*n.op == op && n.carried.is_none());
-    let compared = of(inputs.first().copied()??, "Greater")?;
-    let [Some(y), Some(zero)] = compared.inputs[..] else { return None };
-    let is_zero = graph.constant(zero)?.to_f64().ok()?.iter().all(|v| *v == 0.0);
-    let to_its_type = graph.tensor(y).dtype.is_some_and(|d| cast.attributes.int("to") == d as i64);
-    (is_zero && to_its_type && of(y, "Relu").is_some()).then_some(y)
 }
 
 /// The node's output by other nodes, where it is one that the engine lacks.

@@ -586,7 +586,6 @@ mod tests {
             "HardSigmoid",
             "Abs",
             "Neg",
-            "Sign",
             "Floor",
             "Ceil",
             "Not",

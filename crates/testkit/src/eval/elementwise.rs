@@ -20,7 +20,6 @@ pub(super) const OPERATORS: &[(&str, Definition)] = &[
     ("Reciprocal", |o| unary(o, |x| 1.0 / x)),
     ("Abs", |o| unary(o, f64::abs)),
     ("Neg", |o| unary(o, |x| -x)),
-    ("Sign", |o| unary(o, |x| if x == 0.0 { 0.0 } else { x.signum() })),
     ("Floor", |o| unary(o, f64::floor)),
     ("Ceil", |o| unary(o, f64::ceil)),
     ("Erf", |o| unary(o, erf)),
