@@ -56,7 +56,7 @@ pub struct Explained {
     pub maps: Vec<Array2<f32>>,
     /// What each method in the space of the picture says of every sample, of the picture's shape without the batch.
     pub attributions: Vec<Option<ArrayD<f32>>>,
-    /// A method's weights, [K] or [K, h, w], one after the other, where they were asked for and it has some.
+    /// A method's weights, \[K\] or [K, h, w], one after the other, where they were asked for and it has some.
     pub weights: Vec<Vec<f32>>,
     /// What has to be said of each map.
     pub notes: Vec<Vec<String>>,

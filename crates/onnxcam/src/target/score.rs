@@ -18,7 +18,7 @@ use super::HeadError;
 pub enum Score {
     /// A part of an output.
     Part(Part),
-    /// A graph with inputs called like the model's outputs, and one output: scores [N, classes], or one score [N].
+    /// A graph with inputs called like the model's outputs, and one output: scores [N, classes], or one score \[N\].
     Graph {
         /// The graph.
         graph: Arc<Graph>,

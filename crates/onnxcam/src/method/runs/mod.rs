@@ -38,7 +38,7 @@ use crate::explain::{Passes, RunError};
 pub struct Made {
     /// The raw map, [h, w].
     pub map: Array2<f32>,
-    /// w_k, [K], where the map is a weighted sum of feature maps.
+    /// w_k, \[K\], where the map is a weighted sum of feature maps.
     pub weights: Vec<f32>,
     /// What a method in the space of the picture says of every sample.
     pub attribution: Option<ArrayD<f32>>,
