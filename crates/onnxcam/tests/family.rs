@@ -12,15 +12,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use both::{engines, explainer, run};
-use ndarray::{Array1, Array4, ArrayD, Axis};
-use networks::{Errors, Network, apart, most};
+use ndarray::{Array1, ArrayD, Axis};
+use networks::{Errors, Failures, Network, apart, most};
 use onnx_graph::Model;
 use onnxcam::engine::Engine;
 use onnxcam::explain::{Explained, Plan, PlanOptions};
 use onnxcam::method::find_variant;
 use onnxcam::model::catalogue::EFFICIENTNET_LITE0;
 use onnxcam::model::model;
-use onnxcam::picture::Picture;
 use testkit::npz;
 
 /// Each method with its variant and the key of its reference values.
@@ -72,7 +71,7 @@ fn add_errors(errors: &mut Errors, found: &Explained, plan: &Plan, signed: bool,
 
 #[test]
 fn weights_and_maps_are_the_definitions() {
-    let mut failures = Vec::new();
+    let mut failures = Failures::default();
     let mut count = 0;
     for network in Network::golden() {
         let file = golden(&format!("family/{}.npz", network.name));
@@ -89,24 +88,13 @@ fn weights_and_maps_are_the_definitions() {
                         }
                     }
                 }
-                println!("{export} on {}: {errors}", engine.name());
-                failures.extend(errors.beyond(1e-4).iter().map(|e| format!("{export} on {}: {e}", engine.name())));
+                failures.note(export, &engine, &errors, errors.beyond(1e-4));
                 count += 1;
             }
         }
     }
-    assert!(failures.is_empty(), "{}", failures.join("\n"));
+    failures.are_none();
     assert!(count >= 19, "{count} exports and engines");
-}
-
-/// What EfficientNet-Lite0 sees of a photograph: (255 x − 127) / 128.
-fn input(photograph: &str) -> ArrayD<f32> {
-    let picture = Picture::open(golden("lite0").join(format!("{photograph}.crop.png"))).unwrap();
-    let size = EFFICIENTNET_LITE0.architecture.size;
-    let pixel = |(_, channel, y, x): (usize, usize, usize, usize)| {
-        (f32::from(picture.rgb().get_pixel(x as u32, y as u32).0[channel]) - 127.0) / 128.0
-    };
-    Array4::from_shape_fn((1, 3, size, size), pixel).into_dyn()
 }
 
 fn agrees_on_photographs(engine: &Arc<dyn Engine>) {
@@ -115,7 +103,7 @@ fn agrees_on_photographs(engine: &Arc<dyn Engine>) {
     let mut explainer = explainer(&plan, engine, 1);
     for photograph in ["chelsea", "coffee", "rocket"] {
         let arrays = npz(golden(&format!("family/lite0.{photograph}.npz")));
-        let found = run(&mut explainer, &input(photograph), -1).remove(0);
+        let found = run(&mut explainer, &support::input(&EFFICIENTNET_LITE0, photograph), -1).remove(0);
         assert_eq!(found.class as f64, arrays["class"][[]]);
         let mut errors = Errors::default();
         add_errors(&mut errors, &found, &plan, true, &arrays, [0, 0]);

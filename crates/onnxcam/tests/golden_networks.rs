@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use both::engines;
 use networks::{
-    Export, Network, canonical_error, check_copy, check_layer, dependence, gradient_errors, reference_errors,
+    Export, Failures, Network, canonical_error, check_copy, check_layer, dependence, gradient_errors, reference_errors,
 };
 use onnxcam::engine::Engine;
 
@@ -37,31 +37,23 @@ fn each(mut check: impl FnMut(&Network, &Export, &Arc<dyn Engine>)) {
 /// The measure: 1e-4 of max |w_k| for weights, of max_ij Σ_k |w_k A^k_ij| for maps.
 #[test]
 fn scores_features_weights_and_maps_are_the_frameworks() {
-    let mut failures = Vec::new();
+    let mut failures = Failures::default();
     each(|network, export, engine| {
         let errors = reference_errors(network, export, engine);
-        println!("{export} on {}: {errors}", engine.name());
-        let beyond = errors.beyond(1e-4);
-        if !beyond.is_empty() {
-            failures.push(format!("{export} on {}: {}", engine.name(), beyond.join(", ")));
-        }
+        failures.note(export, engine, &errors, errors.beyond(1e-4));
     });
-    assert!(failures.is_empty(), "{}", failures.join("\n"));
+    failures.are_none();
 }
 
 /// Through every kind of layer, back to the picture.
 #[test]
 fn gradients_are_the_frameworks() {
-    let mut failures = Vec::new();
+    let mut failures = Failures::default();
     each(|network, export, engine| {
         let errors = gradient_errors(network, export, engine);
-        println!("{export} on {}: {errors}", engine.name());
-        let beyond = errors.beyond(1e-4);
-        if !beyond.is_empty() {
-            failures.push(format!("{export} on {}: {}", engine.name(), beyond.join(", ")));
-        }
+        failures.note(export, engine, &errors, errors.beyond(1e-4));
     });
-    assert!(failures.is_empty(), "{}", failures.join("\n"));
+    failures.are_none();
 }
 
 #[test]
@@ -73,16 +65,12 @@ fn the_automatic_layer_is_the_recorded_one() {
 
 #[test]
 fn a_map_depends_on_its_picture_only() {
-    let mut failures = Vec::new();
+    let mut failures = Failures::default();
     each(|network, export, engine| {
         let errors = dependence(network, export, engine);
-        println!("{export} on {}: {errors}", engine.name());
-        let beyond = errors.beyond(1e-5);
-        if !beyond.is_empty() {
-            failures.push(format!("{export} on {}: {}", engine.name(), beyond.join(", ")));
-        }
+        failures.note(export, engine, &errors, errors.beyond(1e-5));
     });
-    assert!(failures.is_empty(), "{}", failures.join("\n"));
+    failures.are_none();
 }
 
 #[test]

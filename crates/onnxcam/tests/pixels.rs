@@ -8,7 +8,7 @@ mod networks;
 
 use both::{engines, explainer, pictures, plan, run};
 use ndarray::{ArrayD, Axis, Slice};
-use networks::{Errors, Network, apart, golden, most};
+use networks::{Errors, Failures, Network, apart, golden, most};
 use onnxcam::explain::PlanOptions;
 use onnxcam::picture::Layout;
 use testkit::models::{Maker, tiny_cnn};
@@ -37,7 +37,7 @@ fn largest(attribution: &ArrayD<f32>) -> ArrayD<f32> {
 #[test]
 fn attributions_are_those_of_pytorch() {
     let names = METHODS.map(|(method, _)| method);
-    let mut failures = Vec::new();
+    let mut failures = Failures::default();
     let mut count = 0;
     for network in Network::golden() {
         let reference = npz(golden().with_file_name("pixels").join(format!("{}.npz", network.name)));
@@ -60,16 +60,12 @@ fn attributions_are_those_of_pytorch() {
                     assert_eq!(found.maps[m].clone().into_dyn(), largest(attribution), "{export}: {method}");
                 }
             }
-            println!("{export} on {}: {errors}", engine.name());
-            let beyond = errors.beyond(1e-4);
-            if !beyond.is_empty() {
-                failures.push(format!("{export} on {}: {}", engine.name(), beyond.join(", ")));
-            }
+            failures.note(export, &engine, &errors, errors.beyond(1e-4));
             count += 1;
         }
     }
     assert!(count >= 40, "{count} exports");
-    assert!(failures.is_empty(), "{}", failures.join("\n"));
+    failures.are_none();
 }
 
 /// R = X ∂S/∂X, whose sum is the score of a network without biases; the raw map is its signed sum over the channels.

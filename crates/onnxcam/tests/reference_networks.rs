@@ -12,7 +12,8 @@ use std::sync::Arc;
 use both::{engines, explain, onnx_runtime, outputs, plan};
 use ndarray::ArrayD;
 use networks::{
-    Network, apart, canonical_error, check_copy, check_layer, dependence, gradient_errors, most, reference_errors,
+    Failures, Network, apart, canonical_error, check_copy, check_layer, dependence, gradient_errors, most,
+    reference_errors,
 };
 use onnx_graph::{Dim, ImportOptions, Model, import, show_shape};
 use onnxcam::engine::Engine;
@@ -33,21 +34,17 @@ fn wanted(name: &str) -> bool {
 #[test]
 #[ignore = "needs the full-size networks, 2 GB"]
 fn scores_features_weights_and_maps_are_pytorchs() {
-    let mut failures = Vec::new();
+    let mut failures = Failures::default();
     for network in Network::full_size(&references()).filter(|n| wanted(&n.name)) {
         for export in &network.exports {
             check_layer(&network, export);
             for engine in engines() {
                 let errors = reference_errors(&network, export, &engine);
-                println!("{export} on {}: {errors}", engine.name());
-                let beyond = errors.beyond(1e-4);
-                if !beyond.is_empty() {
-                    failures.push(format!("{export} on {}: {}", engine.name(), beyond.join(", ")));
-                }
+                failures.note(export, &engine, &errors, errors.beyond(1e-4));
             }
         }
     }
-    assert!(failures.is_empty(), "{}", failures.join("\n"));
+    failures.are_none();
 }
 
 /// Through every layer back to the picture. Among millions of cells some lie so close to a ReLU's kink, or to another
@@ -56,20 +53,16 @@ fn scores_features_weights_and_maps_are_pytorchs() {
 #[test]
 #[ignore = "needs the full-size networks, 2 GB"]
 fn gradients_are_pytorchs() {
-    let mut failures = Vec::new();
+    let mut failures = Failures::default();
     for network in Network::full_size(&references()).filter(|n| wanted(&n.name)) {
         for export in &network.exports {
             for engine in engines() {
                 let errors = gradient_errors(&network, export, &engine);
-                println!("{export} on {}: {errors}", engine.name());
-                let beyond = errors.beyond_on_average(5e-2);
-                if !beyond.is_empty() {
-                    failures.push(format!("{export} on {}: {}", engine.name(), beyond.join(", ")));
-                }
+                failures.note(export, &engine, &errors, errors.beyond_on_average(5e-2));
             }
         }
     }
-    assert!(failures.is_empty(), "{}", failures.join("\n"));
+    failures.are_none();
 }
 
 #[test]

@@ -8,7 +8,7 @@ mod networks;
 
 use both::{agreed, engines, explain, pictures, plan};
 use ndarray::{ArrayD, Axis};
-use networks::{Network, dependence, reference_errors};
+use networks::{Failures, Network, dependence, reference_errors};
 use onnx_graph::{ImportOptions, import};
 use onnxcam::explain::PlanOptions;
 use onnxcam::target::{HeadOptions, candidates, find_head};
@@ -39,20 +39,16 @@ fn layer_and_grid_are_the_modules() {
 /// 1e-4 of max |w_k| for weights, of max_ij Σ_k |w_k A^k_ij| for maps, as for all networks.
 #[test]
 fn scores_features_weights_and_maps_are_pytorchs() {
-    let mut failures = Vec::new();
+    let mut failures = Failures::default();
     for (network, _) in Network::tokens() {
         for (export, engine) in
             network.exports.iter().flat_map(|e| engines().into_iter().map(move |engine| (e, engine)))
         {
             let errors = reference_errors(&network, export, &engine);
-            println!("{export} on {}: {errors}", engine.name());
-            let beyond = errors.beyond(1e-4);
-            if !beyond.is_empty() {
-                failures.push(format!("{export} on {}: {}", engine.name(), beyond.join(", ")));
-            }
+            failures.note(export, &engine, &errors, errors.beyond(1e-4));
         }
     }
-    assert!(failures.is_empty(), "{}", failures.join("\n"));
+    failures.are_none();
 }
 
 #[test]

@@ -10,12 +10,14 @@ use std::io::{Cursor, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use ndarray::{Array4, ArrayD};
 use onnxcam::cache::Cache;
 use onnxcam::digest::Digest;
 use onnxcam::model::arch::efficientnet_lite::{EfficientNetLite, name_in_checkpoint};
 use onnxcam::model::catalogue::Entry;
 use onnxcam::package::pin::Pin;
 use onnxcam::package::{Client, ClientError, Delivery, Member, Package};
+use onnxcam::picture::Picture;
 use zip::ZipWriter;
 use zip::write::SimpleFileOptions;
 
@@ -29,6 +31,23 @@ const MEMBER: &str = "tiny_model/models/tiny.pth";
 pub fn cache() -> Cache {
     let named = std::env::var_os("ONNXCAM_CACHE").map(PathBuf::from);
     Cache::at(named.unwrap_or_else(|| Path::new(env!("CARGO_TARGET_TMPDIR")).join("onnxcam")))
+}
+
+/// A file of the folder for this member of EfficientNet-Lite.
+pub fn golden(member: &Entry, name: &str) -> PathBuf {
+    let folder = member.name.trim_start_matches("efficientnet-");
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(folder).join(name)
+}
+
+/// The network's input for a picture that is cut to size: (255 x - 127) / 128 for x in 0 … 1.
+pub fn input(member: &Entry, photograph: &str) -> ArrayD<f32> {
+    let picture = Picture::open(golden(member, &format!("{photograph}.crop.png"))).unwrap();
+    let size = member.architecture.size;
+    assert_eq!(picture.size(), (size as u32, size as u32));
+    let pixel = |(_, channel, y, x): (usize, usize, usize, usize)| {
+        (f32::from(picture.rgb().get_pixel(x as u32, y as u32).0[channel]) - 127.0) / 128.0
+    };
+    Array4::from_shape_fn((1, 3, size, size), pixel).into_dyn()
 }
 
 /// Name, shape and elements of a tensor.

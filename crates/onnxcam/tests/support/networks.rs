@@ -216,6 +216,27 @@ impl fmt::Display for Errors {
     }
 }
 
+/// Exports that are wrong on an engine, and in what.
+#[derive(Default)]
+pub struct Failures(Vec<String>);
+
+impl Failures {
+    /// Prints the errors of an export, and notes those that are too large.
+    pub fn note(&mut self, export: &Export, engine: &Arc<dyn Engine>, errors: &Errors, beyond: Vec<String>) {
+        let place = format!("{export} on {}", engine.name());
+        println!("{place}: {errors}");
+        if !beyond.is_empty() {
+            self.0.push(format!("{place}: {}", beyond.join(", ")));
+        }
+    }
+
+    /// That there are none.
+    #[track_caller]
+    pub fn are_none(self) {
+        assert!(self.0.is_empty(), "{}", self.0.join("\n"));
+    }
+}
+
 /// Greatest difference, as a part of `scale`.
 pub fn apart<A, B>(found: &ArrayD<A>, expected: &ArrayD<B>, scale: f64) -> f64
 where
