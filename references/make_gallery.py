@@ -79,7 +79,7 @@ def sheet(program, methods, picture, class_):
         cells = [("", picture.copy())]
         for method in methods:
             kind = "heatmap" if method["space"] == "picture" and method["name"] not in PLANES else "overlay"
-            cells.append((method["title"], Image.open(Path(folder) / f"picture.{method['name']}.{kind}.png").convert("RGB")))
+            cells.append((method["name"], Image.open(Path(folder) / f"picture.{method['name']}.{kind}.png").convert("RGB")))
         rows = -(-len(cells) // COLUMNS)
         out = Image.new("RGB", (GAP + COLUMNS * (CELL + GAP), GAP + rows * (CELL + CAPTION + GAP)), "white")
         draw, font = ImageDraw.Draw(out), ImageFont.load_default(size=15)

@@ -262,6 +262,11 @@ fn formulas_are_compared() {
     assert!(told.starts_with("photo.png, class 3 class 3, layer \"features\", "), "{told}");
     let several = program.alone(&[&common[..6], &["--class", "top2"]].concat());
     assert!(several.failure().contains("top2 names several classes"), "{}", several.err);
+    // What is no sum over the feature maps of one run would be left out of the table, or all dashes.
+    for name in ["rise", "ablation-cam", "gradient", "guided-grad-cam++"] {
+        let other = program.alone(&["methods", name, "--compare", "photo.png", "--model", &net]);
+        assert!(other.failure().contains("is no weighted sum of feature maps of one run"), "{}", other.err);
+    }
     let missing = program.alone(&["methods", "grad-cam++", "--compare", "no such.png", "--model", &net]);
     assert!(missing.failure().contains("no such.png"), "{}", missing.err);
 }

@@ -122,6 +122,8 @@ fn nothing_is_replaced_by_mistake() {
     assert_eq!(fs::read(program.path("mine.onnx")).unwrap(), b"mine");
     assert_eq!(program.alone(&["export", &net, "-o", "mine.onnx", "--overwrite"]).status, 0);
     assert_eq!(program.alone(&["export", &net, "-o", "mine.onnx"]).status, 0, "an explained model may be replaced");
+    let other = program.model("other.onnx", tiny_cnn(17, 4));
+    refused(&["export", &other, "-o", "mine.onnx"], "mine.onnx exists");
     refused(&["strip", "mine.onnx", "-o", "net.onnx"], "net.onnx exists");
     refused(&["strip", "mine.onnx", "-o", "mine.onnx", "--overwrite"], "mine.onnx is an input");
     assert_eq!(program.alone(&["export", &net, "-o", "small.onnx", "--share-weights"]).status, 0);

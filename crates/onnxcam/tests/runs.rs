@@ -54,6 +54,7 @@ fn maps(
 }
 
 const FEW: RunSettings = RunSettings { seed: 5, samples: Some(3), signed: false };
+const SIGNED: RunSettings = RunSettings { signed: true, ..FEW };
 
 /// Whose weights are e to the scores of pictures behind stretched feature maps, over their sum.
 const SOFTMAX: [&str; 3] = ["score-cam", "ss-cam", "is-cam"];
@@ -255,6 +256,71 @@ fn channels_last() {
                 f64::from(most_of(&expected[0])),
             );
             assert!(error < 1e-4, "{name} on {}: {error}", engine.name());
+        }
+    }
+}
+
+/// A layer with its channels last is the same feature maps moved: what takes A, or gradients there, makes the same of it. From
+/// changed ones the network is not run there, which is said.
+#[test]
+fn a_layer_with_its_channels_last() {
+    let model = Maker::new(17)
+        .input("x", "f32[N,3,16,16]")
+        .weights("w", &[6, 3, 3, 3])
+        .node("Conv", &["x", "w"], &["conv"])
+        .node("Relu", &["conv"], &["first"])
+        .node("Transpose", &["first"], &["moved"])
+        .with("perm", [0, 2, 3, 1])
+        .floats("one", &[], &[1.0])
+        .node("Mul", &["moved", "one"], &["last"])
+        .node("Transpose", &["last"], &["back"])
+        .with("perm", [0, 3, 1, 2])
+        .node("GlobalAveragePool", &["back"], &["mean"])
+        .node("Flatten", &["mean"], &["flat"])
+        .weights("fc", &[6, 5])
+        .node("MatMul", &["flat", "fc"], &["logits"])
+        .output("logits", "f32[N,5]")
+        .model();
+    let x = picture(&pictures(&[1, 3, 16, 16], 8), 0);
+    let at = |layer: &str, names: &[&str], engine: &Arc<dyn Engine>| {
+        let options = PlanOptions { layer: Some(layer.to_owned()), ..PlanOptions::default() };
+        let plan = plan(&model, names, &options).unwrap();
+        let mut go_on = |_: Progress| ControlFlow::Continue(());
+        Runner::new(&plan, engine, None).run(&x, &[Asked::from(2)], SIGNED, &mut go_on)
+    };
+    let names = ["score-cam", "ss-cam", "is-cam", "random-cam", "smooth-grad-cam++"];
+    for engine in engines() {
+        let (first, last) = (at("first", &names, &engine).unwrap(), at("last", &names, &engine).unwrap());
+        for ((first, last), name) in first.iter().zip(&last).zip(names) {
+            assert!(most_of(&first[0]) > 1e-6, "{name}");
+            let [first, last] = [first, last].map(|made| made[0].map.clone().into_dyn());
+            let error = apart(&last, &first, most(&first));
+            assert!(error < 1e-5, "{name} on {}: {error}", engine.name());
+        }
+        for name in ["ablation-cam", "recipro-cam"] {
+            assert!(matches!(at("last", &[name], &engine), Err(RunError::Moved { .. })), "{name}");
+            at("first", &[name], &engine).unwrap();
+        }
+    }
+}
+
+/// What needs the feature maps alone needs no tail: a file that fixes a batch of 2 has none that takes a row.
+#[test]
+fn a_fixed_batch_of_two() {
+    let mut proto = tiny_cnn(17, 5).build();
+    let image = proto.graph.as_mut().unwrap().input[0].r#type.as_mut().unwrap().value.as_mut().unwrap();
+    let onnx_graph::proto::type_proto::Value::TensorType(tensor) = image else { panic!("a tensor") };
+    tensor.shape.as_mut().unwrap().dim[0].value = Some(onnx_graph::proto::DimensionValue::DimValue(2));
+    let fixed = Model::from_proto(proto, std::path::Path::new("fixed.onnx")).unwrap();
+    let (open, x) = (tiny_cnn(17, 5).model(), pictures(&[1, 3, 16, 16], 3));
+    let names = ["score-cam", "random-cam", "smooth-grad-cam++", "rise"];
+    for engine in engines() {
+        let found = maps(&fixed, &engine, &names, &x, &[1], SIGNED);
+        for ((found, expected), name) in found.iter().zip(maps(&open, &engine, &names, &x, &[1], SIGNED)).zip(names) {
+            let [found, expected] = [&found[0], &expected[0]].map(|made| made.map.clone().into_dyn());
+            assert!(most(&expected) > 1e-6, "{name}");
+            let error = apart(&found, &expected, most(&expected));
+            assert!(error < 1e-5, "{name} on {}: {error}", engine.name());
         }
     }
 }

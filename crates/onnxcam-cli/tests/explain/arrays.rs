@@ -72,3 +72,15 @@ fn another_layout_is_a_clear_error() {
     std::fs::write(desk.path("bad.npy"), b"\x93NUMPY\x01\x00\x02\x00{}").unwrap();
     desk.explain(&["bad.npy"]).badly(&["bad.npy", "hint"]);
 }
+
+#[test]
+fn what_is_no_number_in_an_array_is_said() {
+    let desk = Desk::new();
+    let mut odd = array(&[1, 3, 16, 16]);
+    desk.array("whole.npy", &odd);
+    odd[[0, 1, 2, 3]] = f32::NAN;
+    desk.array("odd.npy", &odd);
+    let said = "odd.npy: the array holds NaN or infinity";
+    assert!(desk.explain(&["odd.npy", "--save", "map"]).well().err.contains(said));
+    assert!(!desk.explain(&["whole.npy", "--save", "map"]).well().err.contains("the array holds"));
+}

@@ -99,3 +99,18 @@ fn the_input_is_the_layer() {
         "{alone:?}"
     );
 }
+
+/// Of a network that takes blue first, red is red all the same: with the picture's red and blue changed over it sees the same.
+#[test]
+fn colours_are_the_pictures_whatever_the_order_of_channels() {
+    let desk = Desk::with(&["a.png"]);
+    let mut turned = desk.read_picture("a.png");
+    turned.pixels_mut().for_each(|Rgb([red, _, blue])| std::mem::swap(red, blue));
+    onnxcam::heatmap::write_png(&desk.path("turned.png"), &turned, &[]).unwrap();
+    let even = ["--method", "gradient", "--mean", "0.5", "--std", "0.5", "--fit", "stretch", "--save", "heatmap"];
+    desk.explain(&[&["a.png"], &even[..]].concat()).well();
+    desk.explain(&[&["turned.png", "--channels", "bgr"], &even[..]].concat()).well();
+    let [rgb, bgr] = ["a", "turned"].map(|stem| desk.read_picture(&format!("{stem}.gradient.heatmap.png")));
+    assert!(rgb.pixels().any(|p| p.0[0] != p.0[2]));
+    assert!(rgb.pixels().zip(bgr.pixels()).all(|(Rgb([r, g, b]), Rgb(turned))| *turned == [*b, *g, *r]));
+}
