@@ -294,7 +294,7 @@ impl Document {
     }
 }
 
-/// The indented formula of a method's description, and the paragraph behind it.
+/// The indented formula of a method's description, and where it is published: what the paragraph behind it begins with.
 fn equation_and_source(description: &str) -> (String, String) {
     let paragraphs: Vec<&str> = description.split("\n\n").collect();
     let formula = paragraphs.iter().position(|p| p.starts_with("  "));
@@ -302,7 +302,19 @@ fn equation_and_source(description: &str) -> (String, String) {
         let lines = i.and_then(|i| paragraphs.get(i)).map(|p| p.lines().map(str::trim).collect::<Vec<_>>().join(" "));
         lines.unwrap_or_default()
     };
-    (joined(formula), joined(formula.map(|i| i + 1)))
+    (joined(formula), citation(&joined(formula.map(|i| i + 1))).to_owned())
+}
+
+/// A text up to its first full stop or colon that stands in no title, `et al.` and `Eq.` aside.
+fn citation(text: &str) -> &str {
+    let ends = text.match_indices(['.', ':']).map(|(at, _)| at).find(|at| {
+        let (before, behind) = (&text[..*at], &text[at + 1..]);
+        let in_title = before.matches('"').count() % 2 == 1;
+        !in_title
+            && !["et al", "Eq"].iter().any(|short| before.ends_with(short))
+            && (behind.is_empty() || behind.starts_with(' '))
+    });
+    &text[..ends.unwrap_or(text.len())]
 }
 
 /// out = (x · scale − mean) / std, x in 0..=255, of the picture resized and cut as `resize` and `size` say.
@@ -388,16 +400,30 @@ fn list<'v>(value: &'v Value, key: &str) -> Result<&'v [Value], String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::method::METHODS;
+    use crate::method::every_formula;
 
     #[test]
     fn every_method_has_an_equation_and_a_source() {
         // What is made of many runs is not exported.
-        for method in METHODS.iter().filter(|m| m.runs().is_none()) {
+        for method in every_formula().filter(|m| m.runs().is_none()) {
             let (equation, source) = equation_and_source(method.description());
             assert!(equation.contains('=') && !equation.contains('\n'), "{}: {equation:?}", method.name());
-            assert!(source.chars().any(|c| c.is_ascii_digit()), "{}: {source:?}", method.name());
+            let said = source.chars().any(|c| c.is_ascii_digit()) && source.chars().count() < 130;
+            assert!(said, "{}, {}: {source:?}", method.name(), method.variant());
         }
+    }
+
+    #[test]
+    fn a_citation_ends_where_its_sentence_does() {
+        assert_eq!(
+            citation("Zhou et al. 2016; Eq. 1 of Chattopadhyay et al. 2017."),
+            "Zhou et al. 2016; Eq. 1 of Chattopadhyay et al. 2017"
+        );
+        assert_eq!(
+            citation("Li 2020 (\"CAM: a title. Or two\"), section 2.4. It is"),
+            "Li 2020 (\"CAM: a title. Or two\"), section 2.4"
+        );
+        assert_eq!(citation("Li 2020, with Y = exp(S): there"), "Li 2020, with Y = exp(S)");
     }
 
     #[test]
