@@ -3,7 +3,8 @@
 use image::{Rgb, RgbImage};
 use ndarray::{Array3, Axis};
 
-use super::placed::{hatched, interpolated};
+use super::UpSampling;
+use super::placed::hatched;
 use crate::picture::Placement;
 
 /// Signed values of every sample, `[H, W, 3]`: red, green, blue; or `[H, W, 1]`.
@@ -37,9 +38,9 @@ impl Attribution {
             let about_grey = if half_range > 0.0 { value / half_range } else { 0.0 };
             (127.5 + 127.5 * about_grey).clamp(0.0, 255.0).round() as u8
         };
-        let planes =
-            self.values.axis_iter(Axis(2)).map(|plane| interpolated(|y, x| plane[(y, x)], plane.dim(), placement));
-        let planes: Vec<_> = planes.collect();
+        let (high, wide, _) = self.values.dim();
+        let mut up = UpSampling::onto(placement, (high, wide));
+        let planes: Vec<_> = self.values.axis_iter(Axis(2)).map(|plane| up.of(plane)).collect();
         let (width, height) = placement.original();
         RgbImage::from_fn(width, height, |x, y| match columns.contains(&x) && rows.contains(&y) {
             true => {

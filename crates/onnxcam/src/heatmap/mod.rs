@@ -16,6 +16,7 @@ mod panel;
 mod placed;
 mod png;
 mod text;
+mod up_sampling;
 
 use ndarray::Array2;
 
@@ -29,6 +30,7 @@ pub use npy::{NpyReader, read_npy, write_npy};
 pub use panel::{PanelColumn, panel};
 pub use placed::Placed;
 pub use png::{read_png_text, write_png};
+pub(crate) use up_sampling::UpSampling;
 
 /// A raw map `[h, w]`, as a method made it: before relu, scaling and normalisation.
 #[derive(Clone, Debug)]

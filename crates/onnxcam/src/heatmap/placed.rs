@@ -5,7 +5,7 @@ use std::ops::Range;
 use image::{Rgb, RgbImage};
 use ndarray::{Array2, s};
 
-use super::{Colormap, Flatness, Heatmap, HeatmapError, ROUNDING};
+use super::{Colormap, Flatness, Heatmap, HeatmapError, ROUNDING, UpSampling};
 use crate::picture::{Picture, Placement};
 
 /// A map in 0..=1 on the original picture; what lies outside the network's input has no value.
@@ -25,8 +25,8 @@ impl Placed {
         let shape = (rows.len(), columns.len());
         let mut placed = Placed { size: placement.original(), columns, rows, seen: Array2::zeros(shape), empty: true };
         if heatmap.flatness() == Flatness::Varies {
-            let raw = heatmap.raw();
-            placed.seen = interpolated(|y, x| raw[(y, x)].max(0.0), raw.dim(), placement);
+            let positive = heatmap.raw().mapv(|v| v.max(0.0));
+            placed.seen = UpSampling::onto(placement, positive.dim()).of(positive.view());
             placed.empty = !stretch(&mut placed.seen);
         }
         placed
@@ -116,28 +116,6 @@ impl Placed {
     }
 }
 
-/// A grid of `(rows, columns)` cells on the pixels of the picture that the network saw, `[rows, columns]`, half-pixel
-/// bilinear: the centre of cell i of n lies at (i + ½)/n of the input; beyond the outermost centres the outermost cells go on.
-pub(super) fn interpolated(
-    cell: impl Fn(usize, usize) -> f32,
-    (height, width): (usize, usize),
-    placement: &Placement,
-) -> Array2<f32> {
-    let (columns, rows) = placement.seen();
-    let covered = placement.covered();
-    let across = mixes(columns, covered.left, covered.right, width);
-    let down = mixes(rows, covered.top, covered.bottom, height);
-    // Columns first, while there are few rows.
-    let wide = Array2::from_shape_fn((height, across.len()), |(y, x)| {
-        let Mix { low, high, share } = across[x];
-        cell(y, low) * (1.0 - share) + cell(y, high) * share
-    });
-    Array2::from_shape_fn((down.len(), across.len()), |(y, x)| {
-        let Mix { low, high, share } = down[y];
-        wide[(low, x)] * (1.0 - share) + wide[(high, x)] * share
-    })
-}
-
 /// Where the network saw nothing.
 pub(super) fn hatched(x: u32, y: u32, size: (u32, u32)) -> Rgb<u8> {
     let stripe = (size.0.min(size.1) / 60).max(1);
@@ -156,26 +134,6 @@ fn unseen([r, g, b]: [u8; 3]) -> u8 {
 /// Row of the colour table.
 fn entry(value: f32) -> usize {
     (value * 255.0).round() as usize
-}
-
-/// Two neighbouring cells, and the share of the second.
-#[derive(Clone, Copy)]
-struct Mix {
-    low: usize,
-    high: usize,
-    share: f32,
-}
-
-/// For each pixel, the cells it lies between: `cells` cells span `from..to` in the picture.
-fn mixes(pixels: Range<u32>, from: f64, to: f64, cells: usize) -> Vec<Mix> {
-    let last = cells - 1;
-    let mix = |pixel: u32| {
-        let at = (f64::from(pixel) + 0.5 - from) / (to - from) * cells as f64 - 0.5;
-        let at = at.clamp(0.0, last as f64);
-        let low = at as usize;
-        Mix { low, high: (low + 1).min(last), share: (at - low as f64) as f32 }
-    };
-    pixels.map(mix).collect()
 }
 
 /// Min–max to 0..=1; false, and all 0, where there is nothing to stretch.

@@ -1,9 +1,9 @@
 use ndarray::{Array2, ArrayViewMut2, s};
 
 use super::draws::Draws;
-use super::masks::UpSampling;
 use super::{Made, ManyRuns};
 use crate::explain::{Passes, Reading, RunError};
+use crate::heatmap::UpSampling;
 use crate::method::Needs;
 
 /// Cells a side, the share of them that is kept, and N: as published, N for VGG-16.

@@ -1,8 +1,9 @@
 use ndarray::{Array2, ArrayD, ArrayViewMut2, Axis, Ix2};
 
-use super::masks::{UpSampling, min_max};
+use super::masks::min_max;
 use super::{Made, ManyRuns, softmax, weighted_sum};
 use crate::explain::{Passes, Reading, RunError};
+use crate::heatmap::UpSampling;
 use crate::method::Needs;
 
 #[doc = include_str!("score_cam.md")]
