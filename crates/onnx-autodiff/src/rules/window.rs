@@ -1,7 +1,7 @@
 //! Convolution and pooling, over any number of spatial axes.
 
 use onnx_graph::ops::Window;
-use onnx_graph::{Attributes, Constant, Dim, Emit, Shape, Tensor};
+use onnx_graph::{Attributes, Constant, Dim, Emit, Tensor};
 
 use super::place::{fit, place};
 use crate::vjp::Vjp;
@@ -90,57 +90,46 @@ pub(super) fn conv_transpose(g: &mut Vjp) {
 
 /// Y = largest X in each window;  dX = dY at the first maximum of the window, in row-major order; overlapping windows add
 ///
-/// Windows are strided slices of X padded with −∞. Each kernel offset keeps the outputs whose maximum it holds and no
-/// earlier offset held.
+/// One axis after the other: Y is the largest of the window's rows, each the largest of its cells, and the first maximum
+/// lies in the first row that holds it. So the gradient goes to that row, and from each row to its first maximum.
 pub(super) fn max_pool(g: &mut Vjp) {
     let (x, y, dy) = (g.input(0), g.output(0), g.output_grad(0));
     let (windows, shape, out) = (Window::all(g.attributes()), g.shape(x), known(&g.shape(y)[2..]));
     g.input_grad(0, |e| {
         let (x, y) = (e.as_floats(x), e.as_floats(y)); // Integers have no −∞.
-        let mut padded = x;
-        for (i, w) in windows.iter().enumerate() {
-            padded = fill(e, padded, i + 2, w.pads.0, (out[i] - 1) * w.stride + w.span());
+        let mut pooled = vec![(x, vec![])]; // By the last axes, none to all but the first, and what the next takes of it.
+        for (i, w) in windows.iter().enumerate().rev() {
+            let (of, _) = pooled[pooled.len() - 1];
+            let length = (out[i] - 1) * w.stride + w.span();
+            let padded = fill(e, of, i + 2, w.pads.0, length);
+            let taken: Vec<Tensor> =
+                (0..w.kernel).map(|t| e.slice(padded, i + 2, t * w.dilation, w.stride, out[i])).collect();
+            let larger = |a: Tensor, b: &Tensor| e.node("Max", &[a, *b], Attributes::none());
+            let largest = if i == 0 { y } else { taken[1..].iter().fold(taken[0], larger) };
+            pooled.last_mut().expect("x at least").1 = taken;
+            pooled.push((largest, vec![]));
         }
-        let mut open = None; // 1 where no offset so far held the maximum.
-        let pieces = offsets(&windows).map(|offset| {
-            let mut taken = padded;
-            for (i, w) in windows.iter().enumerate() {
-                taken = e.slice(taken, i + 2, offset[i] * w.dilation, w.stride, out[i]);
-            }
-            let holds = e.mask("Equal", taken, y);
-            let first = open.map_or(holds, |open| e.mul(open, holds));
-            open = Some(match open {
-                None => e.sub(e.number_like(x, 1.0), holds),
-                Some(open) => e.sub(open, first),
-            });
-            e.mul(dy, first)
-        });
-        let pieces: Vec<Tensor> = pieces.collect();
-        put_back(e, pieces, &windows, &shape)
+        let mut dx = dy;
+        for (i, w) in windows.iter().enumerate() {
+            let (largest, _) = pooled.pop().expect("an entry for each axis, and x");
+            let taken = &pooled[pooled.len() - 1].1;
+            dx = place(e, &firsts(e, taken, largest, dx), *w, i + 2, shape[i + 2].known().unwrap_or(0));
+        }
+        dx
     });
 }
 
-/// Every kernel offset in row-major order.
-fn offsets(windows: &[Window]) -> impl Iterator<Item = Vec<i64>> + '_ {
-    let count: i64 = windows.iter().map(|w| w.kernel).product();
-    (0..count).map(move |mut index| {
-        let mut offset = vec![0; windows.len()];
-        for (o, w) in offset.iter_mut().zip(windows).rev() {
-            *o = index % w.kernel;
-            index /= w.kernel;
-        }
-        offset
-    })
-}
-
-/// Places pieces, one a kernel offset in row-major order, axis by axis from the last.
-fn put_back(e: &Emit, mut pieces: Vec<Tensor>, windows: &[Window], shape: &Shape) -> Tensor {
-    for (i, w) in windows.iter().enumerate().rev() {
-        let extent = shape[i + 2].known().unwrap_or(0);
-        let rows = pieces.chunks(w.kernel as usize);
-        pieces = rows.map(|row| place(e, row, *w, i + 2, extent)).collect();
+/// dY where a piece is the first of `taken` that holds `largest`, 0 elsewhere; one for each piece.
+fn firsts(e: &Emit, taken: &[Tensor], largest: Tensor, dy: Tensor) -> Vec<Tensor> {
+    let mut open = None; // 1 where no piece so far held it.
+    let mut pieces = Vec::new();
+    for piece in taken {
+        let holds = e.mask("Equal", *piece, largest);
+        let first = open.map_or(holds, |open| e.mul(open, holds));
+        open = Some(e.sub(open.unwrap_or_else(|| e.number_like(largest, 1.0)), first));
+        pieces.push(e.mul(dy, first));
     }
-    pieces[0]
+    pieces
 }
 
 /// `length` elements along an axis from `before` elements in front of it; −∞ where there are none.
