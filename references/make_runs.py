@@ -2,8 +2,9 @@
 
     python references/make_runs.py [OUT]
 
-Writes {name}.npz and lite0.{photograph}.npz into crates/onnxcam/tests/golden/runs; README.md says what is in them. The
-networks and their pictures are those of make_golden.py and make_lite.py. Some ten minutes, most of it EfficientNet-Lite0's.
+Writes {name}.npz, tokens/{name}.npz and lite0.{photograph}.npz into crates/onnxcam/tests/golden/runs; README.md says what is
+in them. The networks and their pictures are those of make_golden.py, make_tokens.py and make_lite.py. Some ten minutes, most
+of it EfficientNet-Lite0's.
 """
 
 import sys
@@ -13,6 +14,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
+import make_tokens
 import network_files
 import networks
 from arrays import save_npz
@@ -56,6 +58,9 @@ def normal(seed, sample, shape):
     pairs = np.stack([radius * np.cos(2 * np.pi * v), radius * np.sin(2 * np.pi * v)], 1)
     return torch.from_numpy(pairs.reshape(-1)[:count].reshape(shape))
 
+
+CELL = torch.tensor([[0.0, 0, 0], [0, 1, 0], [0, 0, 0]], dtype=torch.float64)
+GAUSSIAN = torch.tensor([[1.0, 2, 1], [2, 4, 2], [1, 2, 1]], dtype=torch.float64) / 16
 
 # --- The methods. x [1, 3, H, W] float64, c a class. ---
 
@@ -115,7 +120,7 @@ class Definitions:
     def random_cam(self, c):
         return self.map(torch.from_numpy(2 * uniform(SEED, c, len(self.a)) - 1))
 
-    def recipro(self, c, kernel):
+    def cells(self, c, kernel):
         h, w = self.a.shape[1:]
         y = torch.zeros(h, w, dtype=torch.float64)
         for i in range(h):
@@ -123,13 +128,17 @@ class Definitions:
                 padded = torch.zeros(h + 2, w + 2, dtype=torch.float64)
                 padded[i : i + 3, j : j + 3] = kernel
                 y[i, j] = self.tail([self.a * padded[1:-1, 1:-1]])[0, c]
+        return y
+
+    def recipro(self, c, kernel):
+        y = self.cells(c, kernel)
         return (y - y.min()) / (y.max() - y.min())
 
     def recipro_cam(self, c):
-        return self.recipro(c, torch.tensor([[0.0, 0, 0], [0, 1, 0], [0, 0, 0]], dtype=torch.float64))
+        return self.recipro(c, CELL)
 
     def recipro_cam_gaussian(self, c):
-        return self.recipro(c, torch.tensor([[1.0, 2, 1], [2, 4, 2], [1, 2, 1]], dtype=torch.float64) / 16)
+        return self.recipro(c, GAUSSIAN)
 
     def rise(self, c, cells=7, keep=0.5):
         height, width = self.x.shape[2:]
@@ -193,6 +202,59 @@ MAPS = ("recipro_cam", "recipro_cam_gaussian")
 LARGE = ("rise", "occlusion", "smooth_grad", "integrated_gradients")
 
 
+class Tokens:
+    """A transformer as features and score: its target layer is taken by a hook, and put in place by one. Class and register
+    tokens stay as they are."""
+
+    def __init__(self, name):
+        self.of = make_tokens.NETWORKS[name]
+        self.model = make_tokens.build(name, self.of).double()
+        self.x = input_batch(*make_tokens.SIZE)[:1].double()
+
+    def run(self, count, hook):
+        handle = self.model.get_submodule(self.of.module).register_forward_hook(hook)
+        try:
+            return self.model(self.x.expand(count, -1, -1, -1))
+        finally:
+            handle.remove()
+
+    def features(self, x):
+        seen = []
+        self.run(1, lambda module, inputs, output: seen.append(output))
+        return make_tokens.feature_maps(seen[0], self.of)
+
+    def score(self, maps):
+        def put(module, inputs, output):
+            if self.of.layout == "first":
+                return maps
+            cells = maps.permute(0, 2, 3, 1)
+            if self.of.layout == "last":
+                return cells
+            output = output.clone()
+            output[:, self.of.before : output.shape[1] - self.of.after] = cells.flatten(1, 2)
+            return output
+
+        return self.run(len(maps), put)
+
+
+def token_references(name):
+    network = Tokens(name)
+    definitions = Definitions(network, network.x, SAMPLES)
+    predicted = int(network.score(definitions.a[None])[0].argmax())
+    classes = [predicted, network_files.other_class(predicted)]
+    weights, maps, scales = zip(*(definitions.ablation_cam(c) for c in classes))
+    out = {"classes": np.array(classes), "ablation_cam_weights": torch.stack(weights).numpy()}
+    out |= {"ablation_cam_map": torch.stack(maps).numpy(), "ablation_cam_scale": torch.stack(scales).numpy()}
+    out["ablation_cam_spread"] = np.abs(out["ablation_cam_weights"]).max(1)
+    for method, kernel in zip(MAPS, (CELL, GAUSSIAN)):
+        y = torch.stack([definitions.cells(c, kernel) for c in classes])
+        least, most = y.amin((1, 2)), y.amax((1, 2))
+        out[f"{method}_map"] = ((y - least[:, None, None]) / (most - least)[:, None, None]).numpy()
+        out[f"{method}_scale"] = np.ones(len(classes))
+        out[f"{method}_spread"] = ((most - least) / y.abs().amax((1, 2))).numpy()
+    return out
+
+
 def references(network, x, samples=SAMPLES):
     network.model.double()
     definitions = Definitions(network, x, samples)
@@ -225,6 +287,11 @@ def main(out=GOLDEN):
     with torch.no_grad():
         found["largest"] = lite.features(x)[0].abs().amax((1, 2)).numpy()
     save_npz(out / f"lite0.{LITE0}.npz", **found)
+    (out / "tokens").mkdir(exist_ok=True)
+    for name in make_tokens.NETWORKS:
+        print(name, file=sys.stderr)
+        with torch.no_grad():
+            save_npz(out / "tokens" / f"{name}.npz", **token_references(name))
 
 
 if __name__ == "__main__":

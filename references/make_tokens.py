@@ -54,7 +54,7 @@ class Tokens:
     last: str = "head"
     cam: bool = False
     # What the older exporter writes of windows is some hundred kilobytes of shape arithmetic. (The newer one picks what it
-    # has pooled out one by one, so that CAM does not find the pooling.)
+    # has pooled out one by one, which is a Reshape.)
     exporters: tuple[str, ...] = onnx_files.EXPORTERS
 
 
@@ -140,7 +140,9 @@ def pooling_vit():
 
 
 NETWORKS = {
-    "vit_registers": Tokens(partial(vit, reg_tokens=3), "blocks.1.norm1", (4, 6), before=4),
+    "vit_registers": Tokens(
+        partial(vit, reg_tokens=3), "blocks.1.norm1", (4, 6), before=4, exporters=(*onnx_files.EXPORTERS, "new-opset23")
+    ),
     "vit_mean": Tokens(
         partial(vit, class_token=False, global_pool="avg", fc_norm=False), "norm", (4, 6), cam=True
     ),
@@ -151,14 +153,17 @@ NETWORKS = {
         ),
         "blocks.1.norm1", (4, 6), before=2,
     ),  # fmt: skip
-    "pixels": Tokens(Pixels, "norm", (4, 6), after=2, cam=True),
+    "pixels": Tokens(Pixels, "norm", (4, 6), after=2, cam=True, exporters=(*onnx_files.EXPORTERS, "new-opset23")),
     "hybrid": Tokens(Convolutional, "act", (8, 12), layout="first", cam=True),
-    "swin": Tokens(swin, "norm", (4, 6), layout="last", exporters=("new",)),
-    "swin_v2": Tokens(swin_v2, "norm", (4, 6), layout="last", exporters=("new",)),
+    "swin": Tokens(swin, "norm", (4, 6), layout="last", cam=True, exporters=("new",)),
+    "swin_v2": Tokens(swin_v2, "norm", (4, 6), layout="last", cam=True, exporters=("new",)),
     "maxvit": Tokens(
-        lambda: maxxvit_of(("C", "M"), (2, 2)), "norm", (8, 12), layout="first", last="head.fc", exporters=("new",)
+        lambda: maxxvit_of(("C", "M"), (2, 2)),
+        "norm", (8, 12), layout="first", last="head.fc", cam=True, exporters=("new",),
+    ),  # fmt: skip
+    "coatnet": Tokens(
+        lambda: maxxvit_of(("C", "T"), None), "norm", (8, 12), layout="first", last="head.fc", cam=True
     ),
-    "coatnet": Tokens(lambda: maxxvit_of(("C", "T"), None), "norm", (8, 12), layout="first", last="head.fc"),
     "pit": Tokens(pooling_vit, "transformers.1.blocks.1.norm1", (4, 6), before=1),
     "cait": Tokens(
         lambda: cait.Cait(
@@ -231,16 +236,22 @@ def enliven(model):
                 parameter.normal_(0, 0.7)
 
 
-def write(name, of, out):
+def build(name, of):
     torch.manual_seed(0)
     model = of.make().eval()
     enliven(model)
     last = model.get_submodule(of.last)
     warm_up(Network(name, model, lambda x: x, model, None, input_size=SIZE), last=last)
+    return model
+
+
+def write(name, of, out):
+    model = build(name, of)
     x, exports = input_batch(*SIZE), {}
     for exporter in of.exporters:
         path = str(out / f"{name}.{exporter}.onnx")
-        onnx_files.export(model, x, path, exporter)
+        by, _, opset = exporter.partition("-opset")  # From 23 on attention is one operator.
+        onnx_files.export(model, x, path, by, opset=int(opset) if opset else None)
         tidy(path)
         exports[exporter] = {"feature_tensors": []}
     reference = arrays(model, of, x)

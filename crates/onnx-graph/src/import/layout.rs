@@ -321,8 +321,19 @@ fn expand(n: &FileNode) -> Settled {
     one(n.e.expand(n.input(0)?, shape))
 }
 
+/// Every element of an axis in order is the same elements in another shape: so PyTorch's newer exporter flattens what it has
+/// pooled.
 fn gather(n: &FileNode) -> Settled {
-    let along = axis(n.int_or("axis", 0), n.shape(0)?.len())?;
+    let shape = n.shape(0)?;
+    let along = axis(n.int_or("axis", 0), shape.len())?;
+    let in_order = || {
+        let indices = n.integers(1).ok()?;
+        let all = shape[along].known()? == indices.len() as i64 && (0..).zip(&indices).all(|(i, index)| i == *index);
+        if all { Some([&shape[..along], &n.shape(1).ok()?, &shape[along + 1..]].concat()) } else { None }
+    };
+    if let Some(shape) = in_order() {
+        return one(n.e.reshape(n.input(0)?, shape));
+    }
     let attributes = Attributes::none().with("axis", along as i64);
     one(n.e.node("Gather", &[n.input(0)?, n.input(1)?], attributes))
 }

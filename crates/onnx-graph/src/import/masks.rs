@@ -13,7 +13,7 @@ pub(super) const OPERATORS: &[(&str, Settle)] = &[("Trilu", trilu), ("EyeLike", 
 type Settled = Result<Vec<Option<Tensor>>, Refusal>;
 
 /// The places along an axis, from `first` on, as a constant of shape [extent, 1, …] with `behind` axes behind.
-fn places(n: &FileNode, first: i64, extent: Dim, behind: usize) -> Result<Tensor, Refusal> {
+pub(super) fn places(n: &FileNode, first: i64, extent: Dim, behind: usize) -> Result<Tensor, Refusal> {
     let extent = extent.known().ok_or("one of its axes depends on the batch")?;
     if !usize::try_from(extent).is_ok_and(|extent| n.e.afford(extent)) {
         return Err(format!("an axis of {extent} is too long").into());

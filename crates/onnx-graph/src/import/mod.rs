@@ -9,6 +9,7 @@
 //! Every tensor of the file keeps its name.
 
 mod ancient;
+mod attention;
 mod calls;
 mod composite;
 mod einsum;
@@ -81,6 +82,7 @@ pub struct Imported {
 /// The operators that files have, by family, with what settles them.
 const FAMILIES: &[&[(&str, Settle)]] = &[
     ancient::OPERATORS,
+    attention::OPERATORS,
     composite::OPERATORS,
     einsum::OPERATORS,
     elementwise::OPERATORS,

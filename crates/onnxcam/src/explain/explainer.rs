@@ -33,10 +33,6 @@ pub enum RunError {
         printable(layer)
     )]
     Whole { layer: String },
-    #[error(
-        "layer \"{layer}\" holds tokens or has its channels last: the network cannot be run from changed feature maps there\nhint: methods that change the picture or take gradients explain it, as score-cam or grad-cam++"
-    )]
-    Moved { layer: String },
     #[error("stopped")]
     Stopped,
     #[error("the engine answered {what} in another shape than expected: {shape:?}")]
@@ -142,13 +138,13 @@ pub struct SplitExplainer {
     answers: Answers,
 }
 
-/// What the backbone hands over of one picture: A, [1, K, h, w], and whatever else the tail reads.
+/// What the backbone hands over of one picture: the target layer, and whatever else the tail reads.
 #[derive(Clone, Debug)]
 pub struct Handed(Vec<Value>);
 
 impl Handed {
-    /// The feature maps A, [1, K, h, w].
-    pub fn features(&self) -> Option<&ArrayD<f32>> {
+    /// The target layer's tensor: feature maps [1, K, h, w], tokens, or with its channels last.
+    pub fn layer(&self) -> Option<&ArrayD<f32>> {
         self.0.first().and_then(Value::as_f32)
     }
 

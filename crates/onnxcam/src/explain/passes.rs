@@ -147,8 +147,10 @@ impl Runner {
 
     fn load_split(&mut self) -> Result<(), RunError> {
         if self.tail.is_none() {
-            let split = Split::of(&self.plan, &[self.plan.head.scores]);
-            let split = split.ok_or_else(|| RunError::Whole { layer: self.plan.layer.name.clone() })?;
+            let split = Split::wherever_pictures_lie(&self.plan, &[self.plan.head.scores]);
+            let split = split
+                .filter(|_| self.plan.layer.view.can_be_put_back())
+                .ok_or_else(|| RunError::Whole { layer: self.plan.layer.name.clone() })?;
             let load = |graph, batch| Piece::load(graph, &graph.outputs, &self.engine, batch, self.threads);
             let (backbone, tail) = (load(&split.backbone, self.batch(1))?, load(&split.tail, self.batch(ROWS))?);
             (self.backbone, self.tail) = (Some(backbone), Some(tail));
@@ -215,7 +217,8 @@ impl Passes<'_> {
     pub fn features(&mut self) -> Result<ArrayD<f32>, RunError> {
         let shape = || RunError::Answer { what: "feature maps", shape: Vec::new() };
         if let Some(handed) = &self.handed {
-            return Ok(handed.features().ok_or_else(shape)?.index_axis(Axis(0), 0).to_owned());
+            let maps = handed.layer().and_then(|layer| self.runner.plan.layer.view.maps(layer));
+            return Ok(maps.ok_or_else(shape)?.index_axis_move(Axis(0), 0));
         }
         let batch = self.runner.batch(1);
         let plan = &self.runner.plan;
@@ -226,17 +229,14 @@ impl Passes<'_> {
         let picture = self.picture.clone().insert_axis(Axis(0));
         let maps = Feed::of(&self.runner.plan, batch).backbone(&mut piece, &picture, batch);
         self.runner.maps = Some(piece);
-        Ok(maps?.swap_remove(0).features().ok_or_else(shape)?.index_axis(Axis(0), 0).to_owned())
+        Ok(maps?.swap_remove(0).layer().ok_or_else(shape)?.index_axis(Axis(0), 0).to_owned())
     }
 
     /// The same, and from now on the network may be run from [`changed`](Passes::changed) feature maps.
     ///
     /// # Errors
-    /// Where it cannot: the layer holds tokens, or what lies behind it needs more than rows of it.
+    /// Where it cannot, as what lies behind the layer needs more than one picture's share of it.
     pub fn features_to_change(&mut self) -> Result<ArrayD<f32>, RunError> {
-        if !self.runner.plan.layer.view.is_identity() {
-            return Err(RunError::Moved { layer: self.runner.plan.layer.name.clone() });
-        }
         self.handed()?;
         self.features()
     }
@@ -299,7 +299,7 @@ impl Passes<'_> {
     }
 
     /// The classes' scores, [count, classes], for `count` changed sets of feature maps: `change` is given the number of
-    /// each and A, [K, h, w], which it changes. Only the tail runs.
+    /// each and A, [K, h, w], which it changes. Class and register tokens stay as they are. Only the tail runs.
     pub fn changed(
         &mut self,
         count: usize,
@@ -312,10 +312,17 @@ impl Passes<'_> {
         let mut piece = self.runner.tail.take().expect("loaded with the feature maps");
         let target = Value::from(ndarray::Array1::<i64>::zeros(batch));
         let rest = handed.rest(batch);
+        let view = self.runner.plan.layer.view.clone();
         let mut scores = Array2::zeros((count, self.classes.len()));
         let (activation, classes) = (self.runner.plan.head.activation, self.classes);
         let done = self.batches(count, batch, &base, change, |first, rows, values| {
-            let mut inputs = vec![Value::from(values)];
+            let shape = values.shape().to_vec();
+            let layer = match handed.layer() {
+                _ if view.is_identity() => Some(values),
+                one => one.and_then(|one| view.put_back(&values, one)),
+            };
+            let layer = layer.ok_or(RunError::Answer { what: "feature maps", shape })?;
+            let mut inputs = vec![Value::from(layer)];
             inputs.extend(rest.iter().cloned());
             inputs.push(target.clone());
             read_scores(piece.run(&inputs)?, rows, reading, activation, classes, &mut scores, first)

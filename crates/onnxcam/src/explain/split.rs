@@ -26,9 +26,15 @@ impl Split {
     /// Cuts a plan where its tail is to compute `wanted`. `None` where something handed over has no row for each picture:
     /// such a graph runs whole only. So does one whose target layer is the picture.
     pub fn of(plan: &Plan, wanted: &[Tensor]) -> Option<Split> {
+        let rows = is_a_row_a_picture(&plan.graph, plan.layer.tensor, plan.fixed_batch());
+        if rows { Split::wherever_pictures_lie(plan, wanted) } else { None }
+    }
+
+    /// The same of a layer that need not hold a row a picture, for one picture at a time: its view tells where they lie.
+    pub(super) fn wherever_pictures_lie(plan: &Plan, wanted: &[Tensor]) -> Option<Split> {
         let graph = &plan.graph;
         let features = plan.layer.tensor;
-        if features == plan.input {
+        if features == plan.input || plan.fixed_batch().is_some_and(|batch| batch != 1) {
             return None;
         }
         let behind = depending(graph, &[features, plan.target]);
@@ -44,7 +50,7 @@ impl Split {
                 handed.push(*t);
             }
         }
-        if !handed.iter().all(|t| is_a_row_a_picture(graph, *t, plan.fixed_batch())) {
+        if !handed.iter().skip(1).all(|t| is_a_row_a_picture(graph, *t, plan.fixed_batch())) {
             return None;
         }
         let given: Vec<Tensor> = handed.iter().copied().chain([plan.target]).collect();

@@ -1,5 +1,6 @@
 //! How a layer's tensor becomes feature maps.
 
+use ndarray::{ArrayD, ArrayViewD, Axis as ArrayAxis, Slice, concatenate};
 use onnx_graph::{Dim, Emit, Shape, Tensor};
 
 use super::grid::{Axis, Factor, Kind};
@@ -99,6 +100,63 @@ impl View {
         };
         e.reshape(e.transpose(e.reshape(cells, self.factors.clone()), &self.order), self.shape.clone())
     }
+
+    /// Whether [`put_back`](View::put_back) is defined: class and register tokens of several pictures lie along an axis
+    /// of their own.
+    pub(crate) fn can_be_put_back(&self) -> bool {
+        self.tokens.is_none() || self.from.iter().all(|d| *d == Dim::BATCH || !d.is_symbolic())
+    }
+
+    /// The feature maps [1, K, h, w] of what the layer holds of one picture.
+    pub(crate) fn maps(&self, layer: &ArrayD<f32>) -> Option<ArrayD<f32>> {
+        let cells = match self.tokens {
+            Some((axis, [before, cells, _])) => {
+                layer.slice_axis(ArrayAxis(axis), Slice::new(before as isize, Some((before + cells) as isize), 1))
+            }
+            None => layer.view(),
+        };
+        let order: Vec<usize> = self.order.iter().map(|i| *i as usize).collect();
+        moved(cells, &sizes(&self.factors, 1), &order, &sizes(&self.shape, 1))
+    }
+
+    /// What the layer holds of pictures with these feature maps, [n, K, h, w], and with the class and register tokens that
+    /// it has of one picture, `one`.
+    pub(crate) fn put_back(&self, maps: &ArrayD<f32>, one: &ArrayD<f32>) -> Option<ArrayD<f32>> {
+        let n = maps.shape().first().copied()?;
+        let factors = sizes(&self.factors, n);
+        let ordered: Vec<usize> = self.order.iter().map(|i| factors[*i as usize]).collect();
+        let mut inverse = vec![0; ordered.len()];
+        self.order.iter().enumerate().for_each(|(to, from)| inverse[*from as usize] = to);
+        let mut from = sizes(&self.from, n);
+        let Some((axis, [before, cells, after])) = self.tokens else {
+            return moved(maps.view(), &ordered, &inverse, &from);
+        };
+        from[axis] = cells as usize;
+        let cells_of_all = moved(maps.view(), &ordered, &inverse, &from)?;
+        let extras = |begin: i64, count: i64| {
+            let mut shape = from.clone();
+            shape[axis] = count as usize;
+            Some(
+                one.slice_axis(ArrayAxis(axis), Slice::new(begin as isize, Some((begin + count) as isize), 1))
+                    .broadcast(shape)?
+                    .to_owned(),
+            )
+        };
+        let (front, back) = (extras(0, before)?, extras(before + cells, after)?);
+        concatenate(ArrayAxis(axis), &[front.view(), cells_of_all.view(), back.view()]).ok()
+    }
+}
+
+fn sizes(shape: &[Dim], batch: usize) -> Vec<usize> {
+    shape.iter().map(|d| usize::try_from(d.at(batch)).unwrap_or(0)).collect()
+}
+
+/// The same elements, first as `factors`, then these in another order, then as `shape`.
+fn moved(a: ArrayViewD<f32>, factors: &[usize], order: &[usize], shape: &[usize]) -> Option<ArrayD<f32>> {
+    let factored = a.to_shape(factors).ok()?;
+    let ordered = factored.view().permuted_axes(order);
+    let moved = ordered.to_shape(shape).ok()?;
+    Some(moved.as_standard_layout().into_owned())
 }
 
 /// The extent of the rows, or of the columns, that these factors count, the slowest first, where they count each once.
