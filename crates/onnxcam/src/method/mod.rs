@@ -20,6 +20,7 @@ mod guided_backprop;
 mod guided_grad_cam;
 mod guided_grad_cam_plus_plus;
 mod hirescam;
+mod kpca_cam;
 mod layercam;
 mod runs;
 mod shapley_cam;
@@ -44,6 +45,7 @@ pub use guided_backprop::GuidedBackprop;
 pub use guided_grad_cam::GuidedGradCam;
 pub use guided_grad_cam_plus_plus::GuidedGradCamPlusPlus;
 pub use hirescam::HiResCam;
+pub use kpca_cam::KpcaCam;
 pub use layercam::LayerCam;
 pub use runs::{
     AblationCam, IntegratedGradients, IsCam, Made, ManyRuns, Occlusion, RandomCam, ReciproCam, ReciproCamGaussian,
@@ -70,6 +72,7 @@ pub const METHODS: &[&dyn Method] = &[
     &GradCamElementwise,
     &EigenCam,
     &EigenGradCam,
+    &KpcaCam,
     &ShapleyCam,
     &Gradient,
     &GradientTimesInput,
