@@ -77,6 +77,21 @@ def shapley_cam_weights(a, g, h_a):
     return (g - h_a / 2).mean((2, 3))
 
 
+def kpca_cam_map(a, g):
+    """Karmani et al. 2024: the cells' first coordinate of kernel PCA, k(x, y) = tanh(x y / K + 1), cells less their mean.
+
+    A [N, K, h, w] -> sqrt(lambda_1) u_1 [N, h, w], its sign such that its product with sum_k A_k is not negative.
+    """
+    x = a.flatten(2).transpose(1, 2)  # [N, Z, K]
+    x = x - x.mean(1, keepdim=True)
+    k = torch.tanh(x @ x.transpose(1, 2) / x.shape[-1] + 1)
+    centre = torch.eye(x.shape[1], dtype=a.dtype) - 1 / x.shape[1]
+    values, vectors = torch.linalg.eigh(centre @ k @ centre)
+    found = vectors[:, :, -1] * values[:, -1:].clamp(min=0).sqrt()
+    agrees = (found * a.sum(1).flatten(1)).sum(1, keepdim=True) >= 0
+    return torch.where(agrees, found, -found).unflatten(1, a.shape[2:])
+
+
 def grad_cam_pp_literal_weights(a, g):
     """Eq. 5 and 9 to the letter: sum A is not clamped; alpha is 0 where g <= 0 or the denominator is 0. [N, K]"""
     denominator = 2 * g**2 + a.sum((2, 3), keepdim=True) * g**3
@@ -130,6 +145,9 @@ FAMILY = {
     "eigen_cam": eigen_cam_weights,
     "eigen_grad_cam": eigen_grad_cam_weights,
 }
+
+# Those whose maps are no weighted sums: maps [N, h, w] by (a, g).
+MAPS = {"kpca_cam": kpca_cam_map}
 
 # What goes by the name of Grad-CAM++: keys are grad_cam_pp_{variant}.
 VARIANTS = {

@@ -13,7 +13,7 @@ import torch
 
 import networks
 from arrays import save_npz
-from equations import FAMILY, VARIANTS, shapley_cam_weights, weighted_sum
+from equations import FAMILY, MAPS, VARIANTS, shapley_cam_weights, weighted_sum
 from make_lite import PHOTOGRAPHS, centre, normalised
 from networks import trained_efficientnet_lite
 from pictures import photograph
@@ -25,7 +25,8 @@ NETWORKS = ("alexnet", "vgg", "squeezenet", "resnet18", "densenet", "efficientne
 
 
 def references(a, gradients, curvatures):
-    """Of each method: weights where they are one a feature map, the signed map, and the scale of its errors.
+    """Of each method: weights where they are one a feature map, the signed map, and the scale of its errors, which is the
+    map's largest magnitude where it is no weighted sum.
 
     A [N, K, h, w], gradients and H A [C, N, K, h, w] -> {key}_weights [C, N, K], {key}_signed [C, N, h, w], {key}_scale [C, N]
     """
@@ -38,6 +39,9 @@ def references(a, gradients, curvatures):
         if weights.ndim == 3:
             out[f"{key}_weights"] = weights
         out[f"{key}_signed"], out[f"{key}_scale"] = torch.stack(maps), torch.stack(scales)
+    for key, map_of in MAPS.items():
+        maps = torch.stack([map_of(a, g) for g in gradients])
+        out[f"{key}_signed"], out[f"{key}_scale"] = maps, maps.abs().amax((2, 3))
     return {key: tensor.numpy().astype(np.float32) for key, tensor in out.items()}
 
 

@@ -1,4 +1,4 @@
-"""Guided backpropagation, deconvnet and their products with maps, in float64, of the small networks and of EfficientNet-Lite0.
+"""Guided backpropagation, deconvnet, their products with maps, and FullGrad, in float64, of the small networks and of EfficientNet-Lite0.
 
     python references/make_pixels.py [OUT]
 
@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import torch
+from torch import nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
@@ -24,6 +25,9 @@ GOLDEN = Path(__file__).parent.parent / "crates" / "onnxcam" / "tests" / "golden
 # Every how many pixels samples are kept: prime to all strides, so that every phase is met.
 SAMPLING = 5
 SAMPLING_LITE = 9
+
+# Networks with something besides ReLU, pooling and linear layers: there biases and picture do not add up to the score.
+OTHERS = ("caffenet", "mobilenet_v2", "mobilenet_v3", "efficientnet", "efficientnet_lite", "regnet", "efficientnet_lite0")
 
 # Everything that PyTorch calls an activation and that is not a mere gate.
 ACTIVATIONS = {
@@ -78,6 +82,42 @@ def at_pixels(network, x, c, rule):
     return torch.autograd.grad(scores[:, c].sum(), x)[0]
 
 
+def effective_bias(module):
+    """b of a layer that adds it to every cell of its output, [C], or None."""
+    if isinstance(module, nn.BatchNorm2d):
+        return module.bias - module.running_mean * module.weight / torch.sqrt(module.running_var + module.eps)
+    return module.bias if isinstance(module, (nn.Conv2d, nn.Linear)) else None
+
+
+def psi(m, size):
+    """Srinivas and Fleuret 2019: |m| from 0 to 1 in each channel, up-sampled. [N, C, h, w] -> [N, C, H, W]"""
+    m = m.abs()
+    low, high = m.amin((2, 3), keepdim=True), m.amax((2, 3), keepdim=True)
+    m = torch.where(high > low, (m - low) / (high - low), 0)
+    return F.interpolate(m, size, mode="bilinear", align_corners=False)
+
+
+def full_grad(network, x, c):
+    """The map of FullGrad, [N, H, W], and whether its parts add up to the score."""
+    biased = []
+
+    def keep(module, _, output):
+        biased.append((effective_bias(module), output))
+        return output.clone()  # What comes behind may write over it.
+
+    layers = [m for m in network.model.modules() if effective_bias(m) is not None]
+    handles = [m.register_forward_hook(keep) for m in layers]
+    x = x.double().requires_grad_()
+    score = network.score(network.features(x))[:, c]
+    for handle in handles:
+        handle.remove()
+    dx, *gradients = torch.autograd.grad(score.sum(), [x] + [output for _, output in biased])
+    products = [x * dx] + [b.view(-1, *[1] * (g.ndim - 2)) * g for (b, _), g in zip(biased, gradients)]
+    complete = sum(p.flatten(1).sum(1) for p in products)
+    maps = [psi(p, x.shape[2:]).sum(1) for p in products if p.ndim == 4]
+    return sum(maps).detach(), torch.allclose(complete, score, rtol=1e-9, atol=1e-9)
+
+
 def references(network, x, c, sampling):
     network.model.double()
     a = network.features(x.double()).detach().requires_grad_()
@@ -90,6 +130,8 @@ def references(network, x, c, sampling):
         signed, _ = equations.weighted_sum(w, a)
         up = F.interpolate(signed.clamp(min=0)[:, None], x.shape[2:], mode="bilinear", align_corners=False)
         out[f"guided_{method}"] = up * guided
+    out["full_grad"], complete = full_grad(network, x, c)
+    assert complete or network.name in OTHERS, f"{network.name}: FullGrad's parts are not the score"
     cut = {name: t[..., ::sampling, ::sampling].float() if t.ndim else t for name, t in out.items()}
     return {name: tensor.detach().numpy() for name, tensor in cut.items()}
 

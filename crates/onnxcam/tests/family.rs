@@ -23,7 +23,7 @@ use onnxcam::model::model;
 use testkit::npz;
 
 /// Each method with its variant and the key of its reference values.
-const FAMILY: [(&str, &str, &str); 15] = [
+const FAMILY: [(&str, &str, &str); 16] = [
     ("grad-cam++-no-relu", "paper", "grad_cam_pp_no_relu"),
     ("grad-cam+", "paper", "grad_cam_plus"),
     ("hirescam", "paper", "hirescam"),
@@ -32,6 +32,7 @@ const FAMILY: [(&str, &str, &str); 15] = [
     ("grad-cam-elementwise", "paper", "grad_cam_elementwise"),
     ("eigen-cam", "paper", "eigen_cam"),
     ("eigen-grad-cam", "paper", "eigen_grad_cam"),
+    ("kpca-cam", "paper", "kpca_cam"),
     ("shapley-cam", "paper", "shapley_cam"),
     ("grad-cam++", "literal", "grad_cam_pp_literal"),
     ("grad-cam++", "authors", "grad_cam_pp_authors"),

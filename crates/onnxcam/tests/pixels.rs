@@ -36,7 +36,7 @@ fn largest(attribution: &ArrayD<f32>) -> ArrayD<f32> {
 
 #[test]
 fn attributions_are_those_of_pytorch() {
-    let names = METHODS.map(|(method, _)| method);
+    let names: Vec<&str> = METHODS.iter().map(|(method, _)| *method).chain(["full-grad"]).collect();
     let mut failures = Failures::default();
     let mut count = 0;
     for network in Network::golden() {
@@ -59,6 +59,9 @@ fn attributions_are_those_of_pytorch() {
                     errors.add(*method, apart(&sampled(attribution), &expected, most(&expected)));
                     assert_eq!(found.maps[m].clone().into_dyn(), largest(attribution), "{export}: {method}");
                 }
+                let map = found.maps[METHODS.len()].slice_each_axis(|_| Slice::new(0, None, 5)).to_owned().into_dyn();
+                let expected = reference["full_grad"].index_axis(Axis(0), i).to_owned();
+                errors.add("full-grad", apart(&map, &expected, most(&expected)));
             }
             failures.note(export, &engine, &errors, errors.beyond(1e-4));
             count += 1;
@@ -98,6 +101,46 @@ fn gradient_times_input_adds_up_to_the_score() {
     }
 }
 
+/// FullGrad by hand, for S = Σ v (x + b): the bias of a Conv, written as an Add or as a batch normalisation's, counts, and so
+/// does none.
+#[test]
+fn biases_by_hand() {
+    let (x, v) = ([1.0f32, 2.0, 3.0, 4.0], [1.0f32, -2.0, 3.0, 0.0]);
+    let net = |bias: &str| {
+        let net = Maker::new(17).input("x", "f32[N,1,2,2]").floats("w", &[1, 1, 1, 1], &[1.0]);
+        let net = net.floats("b", &[1], &[0.5]).floats("b4", &[1, 1, 1, 1], &[0.5]).floats("one", &[1], &[1.0]);
+        let net = match bias {
+            "Conv" => net.node("Conv", &["x", "w", "b"], &["z"]),
+            "Add" => net.node("Conv", &["x", "w"], &["c"]).node("Add", &["b4", "c"], &["z"]),
+            "BatchNormalization" => net
+                .node("Conv", &["x", "w"], &["c"])
+                .node("BatchNormalization", &["c", "one", "one", "b", "one"], &["z"])
+                .with("epsilon", 0.0f32),
+            _ => net.node("Conv", &["x", "w"], &["z"]),
+        };
+        let columns: Vec<f32> = v.iter().flat_map(|v| [*v, 0.0]).collect();
+        net.node("Flatten", &["z"], &["f"])
+            .floats("v", &[4, 2], &columns)
+            .node("MatMul", &["f", "v"], &["scores"])
+            .output("scores", "f32[N,2]")
+            .model()
+    };
+    let of_picture = [1.0, 4.0, 9.0, 0.0].map(|m| m / 9.0);
+    let of_bias = [1.0, 2.0, 3.0, 0.0].map(|m| m / 3.0);
+    for bias in ["Conv", "Add", "BatchNormalization", "none"] {
+        let plan = plan(&net(bias), &["full-grad"], &PlanOptions::default()).unwrap();
+        for engine in engines() {
+            let x = ArrayD::from_shape_vec(vec![1, 1, 2, 2], x.to_vec()).unwrap();
+            let found = |class| run(&mut explainer(&plan, &engine, 1), &x, class).remove(0).maps.remove(0);
+            for (i, found) in found(0).iter().enumerate() {
+                let expected = of_picture[i] + if bias == "none" { 0.0 } else { of_bias[i] };
+                assert!((found - expected).abs() < 1e-6, "{bias}: {found} instead of {expected}");
+            }
+            assert!(found(1).iter().all(|v| *v == 0.0), "{bias}: no gradient");
+        }
+    }
+}
+
 /// The channels of [N, H, W, C] are the last axis; integers are differentiated behind their Cast; `layout` is believed.
 #[test]
 fn channels_behind_and_whole_numbers() {
@@ -121,13 +164,23 @@ fn channels_behind_and_whole_numbers() {
             .model()
     };
     let x = pictures(&[1, 7, 9, 3], 3).mapv(|v| (v * 60.0).round().abs());
-    let names = ["guided-grad-cam++", "gradient"];
+    let names = ["guided-grad-cam++", "gradient", "full-grad"];
     let options = PlanOptions::default();
     let floats = plan(&behind("f32[N,7,9,3]"), &names, &options).unwrap();
     let bytes = plan(&behind("u8[N,7,9,3]"), &names, &options).unwrap();
     for engine in engines() {
         let of = |plan| run(&mut explainer(plan, &engine, 1), &x, 1).remove(0);
         let (found, same) = (of(&floats), of(&bytes));
+        // Of a network without biases, FullGrad is what each channel of the picture contributes.
+        let product =
+            x.index_axis(Axis(0), 0).mapv(f64::from) * found.attributions[1].as_ref().unwrap().mapv(f64::from);
+        let full = product.axis_iter(Axis(2)).map(|channel| {
+            let (low, high) = channel.iter().fold((f64::MAX, 0.0f64), |(l, h), v| (l.min(v.abs()), h.max(v.abs())));
+            channel.mapv(|v| (v.abs() - low) / (high - low))
+        });
+        let full = full.reduce(|a, b| a + b).unwrap();
+        assert!(apart(&found.maps[2].clone().into_dyn(), &full, most(&full)) < 1e-5);
+        assert_eq!(found.maps[2], same.maps[2]);
         for m in 0..2 {
             assert_eq!(found.maps[m].dim(), (7, 9));
             let attribution = found.attributions[m].as_ref().unwrap();

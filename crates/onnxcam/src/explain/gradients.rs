@@ -3,8 +3,9 @@
 use onnx_autodiff::{ActivationRule, gradient_by};
 use onnx_graph::{Attributes, Constant, Dim, Emit, EmitError, Graph, Tensor, printable};
 
+use super::biases::biases;
 use super::plan::{PlanError, Rival};
-use crate::method::{Method, Pixels};
+use crate::method::{Method, Pixels, Spread};
 use crate::picture::Layout;
 use crate::target::{Head, LastLinear, Layer, LayerError, channel_axis, picture_in_floats};
 
@@ -67,6 +68,8 @@ pub(super) struct Gradients {
     pub curvature: Option<Tensor>,
     /// At the picture, by each rule.
     pixels: Vec<(ActivationRule, Pixels)>,
+    /// At the biases of convolutions and batch normalisations.
+    pub biases: Vec<Spread>,
 }
 
 impl Gradients {
@@ -80,7 +83,8 @@ impl Gradients {
         layout: Option<Layout>,
     ) -> Result<Gradients, PlanError> {
         let needs = |rule| methods.iter().find(|m| m.needs().pixels == Some(rule));
-        let mut gradients = Gradients { layer: None, curvature: None, pixels: Vec::new() };
+        let mut gradients = Gradients { layer: None, curvature: None, pixels: Vec::new(), biases: Vec::new() };
+        let biases = if methods.iter().any(|m| m.needs().biases) { biases(graph) } else { Vec::new() };
         for rule in [ActivationRule::Exact, ActivationRule::Guided, ActivationRule::Deconvnet] {
             let at_layer = rule == ActivationRule::Exact && methods.iter().any(|m| m.needs().gradient);
             let picture = match needs(rule) {
@@ -91,8 +95,9 @@ impl Gradients {
                     Some(floats.ok_or(PlanError::NoPixels { method: method.title(), input: signature })?)
                 }
             };
-            let ends: Vec<Tensor> =
-                at_layer.then_some(layer.tensor).into_iter().chain(picture.map(|(input, _)| input)).collect();
+            let biases = if rule == ActivationRule::Exact { biases.as_slice() } else { &[] };
+            let ends = at_layer.then_some(layer.tensor).into_iter().chain(picture.map(|(input, _)| input));
+            let ends: Vec<Tensor> = ends.chain(biases.iter().map(|b| b.output)).collect();
             if ends.is_empty() {
                 continue;
             }
@@ -106,6 +111,13 @@ impl Gradients {
                 let gradient = found.next().flatten().ok_or_else(off)?;
                 gradients.pixels.push((rule, Pixels { input, gradient, channels }));
             }
+            let e = Emit::new(graph);
+            for (bias, gradient) in biases.iter().zip(found) {
+                let Some(gradient) = gradient else { continue }; // It plays no part in the score.
+                let bias = e.constants_like(gradient, &[1, bias.values.len(), 1, 1], &bias.values);
+                gradients.biases.push(Spread { bias, gradient });
+            }
+            e.finish()?;
         }
         if let Some(g) = gradients.layer.filter(|_| methods.iter().any(|m| m.needs().curvature)) {
             // ∂⟨g, A'⟩/∂A for A' = A held fast: as H is symmetric, that is H A.

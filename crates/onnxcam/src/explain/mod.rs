@@ -4,6 +4,7 @@
 //! has an engine run it, [`SplitExplainer`] the part before the target layer once for several classes, and [`Runner`] the
 //! methods that take many runs.
 
+mod biases;
 mod explainer;
 mod gradients;
 mod late_expand;

@@ -202,6 +202,7 @@ impl Plan {
                     curvature: curvature.filter(|_| needs.curvature),
                     head_row: head_row.filter(|_| needs.pooled_head),
                     pixels,
+                    biases: if needs.biases { gradients.biases.clone() } else { Vec::new() },
                 };
                 let curved = curved.iter().filter(|_| method.is_first_order());
                 let mut notes: Vec<String> =

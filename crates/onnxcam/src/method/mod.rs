@@ -9,6 +9,7 @@ mod deconvnet;
 mod eigen;
 mod eigen_cam;
 mod eigen_grad_cam;
+mod full_grad;
 mod grad_cam;
 mod grad_cam_elementwise;
 mod grad_cam_plus;
@@ -20,6 +21,7 @@ mod guided_backprop;
 mod guided_grad_cam;
 mod guided_grad_cam_plus_plus;
 mod hirescam;
+mod kpca_cam;
 mod layercam;
 mod runs;
 mod shapley_cam;
@@ -33,6 +35,7 @@ pub use cam::Cam;
 pub use deconvnet::Deconvnet;
 pub use eigen_cam::EigenCam;
 pub use eigen_grad_cam::EigenGradCam;
+pub use full_grad::FullGrad;
 pub use grad_cam::GradCam;
 pub use grad_cam_elementwise::GradCamElementwise;
 pub use grad_cam_plus::GradCamPlus;
@@ -44,6 +47,7 @@ pub use guided_backprop::GuidedBackprop;
 pub use guided_grad_cam::GuidedGradCam;
 pub use guided_grad_cam_plus_plus::GuidedGradCamPlusPlus;
 pub use hirescam::HiResCam;
+pub use kpca_cam::KpcaCam;
 pub use layercam::LayerCam;
 pub use runs::{
     AblationCam, IntegratedGradients, IsCam, Made, ManyRuns, Occlusion, RandomCam, ReciproCam, ReciproCamGaussian,
@@ -70,9 +74,11 @@ pub const METHODS: &[&dyn Method] = &[
     &GradCamElementwise,
     &EigenCam,
     &EigenGradCam,
+    &KpcaCam,
     &ShapleyCam,
     &Gradient,
     &GradientTimesInput,
+    &FullGrad,
     &SmoothGrad,
     &IntegratedGradients,
     &SmoothGradCamPlusPlus,
@@ -100,12 +106,14 @@ pub struct Needs {
     pub pooled_head: bool,
     /// The gradient of the score with respect to the picture, activations sending back what this rule says.
     pub pixels: Option<ActivationRule>,
+    /// The biases of convolutions and batch normalisations, and the gradient of the score there.
+    pub biases: bool,
 }
 
 impl Needs {
     /// Feature maps alone.
     pub const FEATURES: Needs =
-        Needs { features: true, gradient: false, curvature: false, pooled_head: false, pixels: None };
+        Needs { features: true, gradient: false, curvature: false, pooled_head: false, pixels: None, biases: false };
     /// Feature maps and the gradient there.
     pub const GRADIENT: Needs = Needs { gradient: true, ..Needs::FEATURES };
     /// Feature maps and the linear layer that global average pooling joins to them.
@@ -123,13 +131,23 @@ impl Needs {
 }
 
 /// What a method makes its map of: what it [`Needs`], and nothing else.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct At {
     pub(crate) features: Option<Tensor>,
     pub(crate) gradient: Option<Tensor>,
     pub(crate) curvature: Option<Tensor>,
     pub(crate) head_row: Option<Tensor>,
     pub(crate) pixels: Option<Pixels>,
+    pub(crate) biases: Vec<Spread>,
+}
+
+/// A bias, and what the score says of it in every cell that it is added to.
+#[derive(Clone, Copy, Debug)]
+pub struct Spread {
+    /// b, [1, C, 1, 1].
+    pub bias: Tensor,
+    /// The gradient of the score with respect to what b has been added to, [N, C, h, w].
+    pub gradient: Tensor,
 }
 
 /// The picture as a method sees it.
@@ -179,6 +197,12 @@ impl At {
     /// Where the method does not say that it needs it.
     pub fn pixels(&self) -> Pixels {
         self.pixels.expect("a method that needs the gradient at the picture")
+    }
+
+    /// The biases of convolutions and batch normalisations that reach the score; none where the method does not say that it
+    /// needs them.
+    pub fn biases(&self) -> &[Spread] {
+        &self.biases
     }
 }
 

@@ -110,6 +110,21 @@ fn principal_directions() {
     assert!(found.maps[1].iter().any(|v| *v < 0.0));
 }
 
+/// Cells m ± x in turn: with p = k(x, x) and q = k(x, −x), K̃ is ½ (p − q) s sᵀ for s = ±1, and the map s √(½ (p − q)). It is
+/// 0 where all cells are equal.
+#[test]
+fn kernel_principal_components() {
+    let of = |features| agreed(&linear(), &["kpca-cam"], &signed(at("features")), &one(features), 0).remove(0);
+    // x = (2, −1), and x·x / K = 2.5; the feature maps' sums are 2.5 and 0.5.
+    let length = (0.5 * (3.5f64.tanh() - (-1.5f64).tanh())).sqrt();
+    let found = of([3.0, -1.0, 3.0, -1.0, -0.5, 1.5, -0.5, 1.5]);
+    close(found.maps[0].clone(), [1.0, -1.0, 1.0, -1.0].map(|s| s * length));
+    assert!(found.weights[0].is_empty());
+    let found = of([-3.0, 1.0, -3.0, 1.0, 0.5, -1.5, 0.5, -1.5]);
+    close(found.maps[0].clone(), [-1.0, 1.0, -1.0, 1.0].map(|s| s * length));
+    close(of([0.5, 0.5, 0.5, 0.5, -2.0, -2.0, -2.0, -2.0]).maps[0].clone(), [0.0; 4]);
+}
+
 /// S = Σ_k v_k m_k³ with m_k the mean of A^k has g = 3 v m² / Z and H A = 6 v m² / Z in each cell: g − ½ H A is 0. For
 /// S = Σ_k v_k m_k² it is half the gradient, and for a linear score the gradient.
 #[test]
