@@ -1,5 +1,6 @@
 """The same method here and in other packages: how far their maps of one picture are from the program's.
 
+    pip install --no-deps captum==0.8.0       (it asks for an older NumPy, and runs with this one)
     python references/compare_peers.py --program PATH
 
 Networks: ResNet-18 with random weights, and EfficientNet-Lite0 with its trained ones, in float32, exported and run by the
@@ -51,7 +52,6 @@ TORCH_CAM = {
     "layercam": "LayerCAM",
     "xgrad-cam": "XGradCAM",
     "score-cam": "ScoreCAM",
-    "is-cam": "ISCAM",
 }
 CAPTUM = {
     "gradient": lambda model: captum.attr.Saliency(model).attribute,
@@ -71,7 +71,6 @@ WHY = {
     ("eigen-cam", "pytorch-grad-cam"): "centres each cell's channels instead of each channel's cells",
     ("score-cam", "pytorch-grad-cam"): "up-samples corner on corner",
     ("score-cam", "torch-cam"): "brings A to 0 … 1 before it up-samples",
-    ("is-cam", "torch-cam"): "adds the shares up as it goes",
 }
 LAYERS = {"resnet18": "layer4", "efficientnet_lite0": "_bn1"}
 

@@ -7,6 +7,7 @@ import make_checkpoints
 import make_family
 import make_golden
 import make_lite
+import make_metrics
 import make_operator_gradients
 import make_pictures
 import make_pixels
@@ -27,5 +28,6 @@ if __name__ == "__main__":
     make_tokens.main()
     make_quantised.main()
     make_runs.main()
+    make_metrics.main()
     make_pixels.main()
     make_vendor.main()

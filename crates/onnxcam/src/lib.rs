@@ -43,6 +43,7 @@ pub mod explain;
 pub mod export;
 pub mod heatmap;
 pub mod method;
+pub mod metric;
 pub mod model;
 pub mod output;
 pub mod package;

@@ -49,6 +49,7 @@ pub use guided_grad_cam_plus_plus::GuidedGradCamPlusPlus;
 pub use hirescam::HiResCam;
 pub use kpca_cam::KpcaCam;
 pub use layercam::LayerCam;
+pub(crate) use runs::Draws;
 pub use runs::{
     AblationCam, IntegratedGradients, IsCam, Made, ManyRuns, Occlusion, RandomCam, ReciproCam, ReciproCamGaussian,
     Rise, ScoreCam, SmoothGrad, SmoothGradCamPlusPlus, SsCam,

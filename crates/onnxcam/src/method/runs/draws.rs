@@ -7,7 +7,7 @@ const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// SplitMix64, begun at a place that seed and number of the sample give: mix(seed + mix(number + 1)).
 #[derive(Clone, Debug)]
-pub(super) struct Draws {
+pub(crate) struct Draws {
     state: u64,
     /// The second of a pair of normal numbers.
     spare: Option<f64>,

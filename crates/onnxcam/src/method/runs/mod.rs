@@ -19,6 +19,7 @@ use ndarray::{Array2, ArrayD, ArrayView1, Axis, Ix3};
 use onnx_graph::Emit;
 
 pub use ablation_cam::AblationCam;
+pub(crate) use draws::Draws;
 pub use integrated_gradients::IntegratedGradients;
 pub use is_cam::IsCam;
 pub use occlusion::Occlusion;
