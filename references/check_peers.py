@@ -10,12 +10,13 @@ import sys
 
 import numpy as np
 import torch
-from pytorch_grad_cam import FullGrad
+from pytorch_grad_cam import FinerCAM, FullGrad
+from pytorch_grad_cam.utils.image import scale_cam_image
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from pytorch_grad_cam.utils.svd_on_activations import get_2d_projection_kernel
 
 import networks
-from equations import kpca_cam_map
+from equations import finer_cam_authors_weights, kpca_cam_map, weighted_sum
 from make_family import GOLDEN, NETWORKS
 from make_pixels import full_grad, predicted
 from pictures import input_batch
@@ -46,6 +47,18 @@ def full_grad_map(network, x):
         return apart(peer(x.double(), [ClassifierOutputTarget(c)] * len(x)), stretched(ours.numpy()))
 
 
+def finer_cam(network, x):
+    """Of the predicted classes; up-sampled by the peer, so that the first picture's map is compared with its own resize."""
+    a = network.features(x.double()).detach().requires_grad_()
+    scores = network.score(a)
+    classes = scores.argmax(1).tolist()
+    weights = torch.stack([finer_cam_authors_weights(a, scores, c)[i] for i, c in enumerate(classes)])
+    maps = weighted_sum(weights, a)[0].clamp(min=0).detach().numpy()
+    layer = network.model.get_submodule(network.module)
+    with FinerCAM(network.model, [layer]) as peer:
+        return apart(peer(x.double()), stretched(scale_cam_image(stretched(maps), x.shape[:1:-1])))
+
+
 def main():
     worst = 0.0
     for name in NETWORKS:
@@ -57,6 +70,8 @@ def main():
         found = {"kpca-cam": kpca_cam(a)}
         if name in ("alexnet", "vgg"):
             found["full-grad"] = full_grad_map(network, x)
+        if network.module:
+            found["finer-cam (authors)"] = finer_cam(network, x)
         worst = max(worst, *found.values())
         print(name, *(f"{method} {error:.1e}" for method, error in found.items()))
     sys.exit(worst > 1e-3)

@@ -92,6 +92,32 @@ def kpca_cam_map(a, g):
     return torch.where(agrees, found, -found).unflatten(1, a.shape[2:])
 
 
+def nearest_classes(scores, c):
+    """The three classes whose scores are nearest to that of class c: [classes] -> 3 or fewer numbers."""
+    order = (scores - scores[c]).abs().argsort(stable=True).tolist()
+    return [d for d in order if d != c][:3]
+
+
+def finer_cam_weights(a, scores, c):
+    """Zhang et al. 2025: w_k = mean_ij of the mean over similar classes d of d(S_c - S_d)/dA, class by class. [N, K]"""
+    out = []
+    for i, row in enumerate(scores):
+        gradients = [torch.autograd.grad(row[c] - row[d], a, retain_graph=True)[0][i] for d in nearest_classes(row, c)]
+        out.append(torch.stack([g.mean((1, 2)) for g in gradients]).mean(0))
+    return torch.stack(out)
+
+
+def finer_cam_authors_weights(a, scores, c):
+    """FinerWeightedTarget of Imageomics/Finer-CAM and pytorch-grad-cam 1.5.7, without its 1e-9. [N, K]"""
+    out = []
+    for i, row in enumerate(scores):
+        near = nearest_classes(row, c)
+        p = torch.softmax(row, 0)[near]
+        target = (p * (row[c] - row[near])).sum() / p.sum()
+        out.append(torch.autograd.grad(target, a, retain_graph=True)[0][i].mean((1, 2)))
+    return torch.stack(out)
+
+
 def grad_cam_pp_literal_weights(a, g):
     """Eq. 5 and 9 to the letter: sum A is not clamped; alpha is 0 where g <= 0 or the denominator is 0. [N, K]"""
     denominator = 2 * g**2 + a.sum((2, 3), keepdim=True) * g**3
@@ -148,6 +174,9 @@ FAMILY = {
 
 # Those whose maps are no weighted sums: maps [N, h, w] by (a, g).
 MAPS = {"kpca_cam": kpca_cam_map}
+
+# Those of differences to similar classes: weights [N, K] by (a, scores of a, class).
+FINER = {"finer_cam": finer_cam_weights, "finer_cam_authors": finer_cam_authors_weights}
 
 # What goes by the name of Grad-CAM++: keys are grad_cam_pp_{variant}.
 VARIANTS = {

@@ -13,7 +13,7 @@ import torch
 
 import networks
 from arrays import save_npz
-from equations import FAMILY, MAPS, VARIANTS, shapley_cam_weights, weighted_sum
+from equations import FAMILY, FINER, MAPS, VARIANTS, shapley_cam_weights, weighted_sum
 from make_lite import PHOTOGRAPHS, centre, normalised
 from networks import trained_efficientnet_lite
 from pictures import photograph
@@ -24,15 +24,16 @@ GOLDEN = Path(__file__).parent.parent / "crates" / "onnxcam" / "tests" / "golden
 NETWORKS = ("alexnet", "vgg", "squeezenet", "resnet18", "densenet", "efficientnet", "mobilenet_v3")
 
 
-def references(a, gradients, curvatures):
+def references(a, gradients, curvatures, finer):
     """Of each method: weights where they are one a feature map, the signed map, and the scale of its errors, which is the
     map's largest magnitude where it is no weighted sum.
 
-    A [N, K, h, w], gradients and H A [C, N, K, h, w] -> {key}_weights [C, N, K], {key}_signed [C, N, h, w], {key}_scale [C, N]
+    A [N, K, h, w], gradients and H A [C, N, K, h, w], finer {key: C times [N, K]} -> {key}_weights [C, N, K], {key}_signed [C, N, h, w], {key}_scale [C, N]
     """
     out = {}
     every = {key: [weights_of(a, g) for g in gradients] for key, weights_of in (FAMILY | VARIANTS).items()}
     every["shapley_cam"] = [shapley_cam_weights(a, g, h_a) for g, h_a in zip(gradients, curvatures)]
+    every |= finer
     for key, weights in every.items():
         weights = torch.stack(weights)
         maps, scales = zip(*(weighted_sum(w, a) for w in weights))
@@ -58,6 +59,13 @@ def derivatives(score, a, classes):
     return torch.stack(gradients), torch.stack(curvatures)
 
 
+def finer(score, a, classes):
+    """The weights of Finer-CAM for each class: {key: C times [N, K]}"""
+    a = a.detach().requires_grad_()
+    scores = score(a)
+    return {key: [weights_of(a, scores, int(c)) for c in classes] for key, weights_of in FINER.items()}
+
+
 def of_network(name):
     with np.load(GOLDEN / "networks" / f"{name}.npz") as golden:
         features, gradient = (torch.from_numpy(golden[key]).double() for key in ("features", "gradient"))
@@ -66,7 +74,7 @@ def of_network(name):
     network.model.double()
     again, curvatures = derivatives(network.score, features, classes)
     assert torch.allclose(again, gradient, rtol=1e-4, atol=1e-6 * float(gradient.abs().max())), f"{name} is another network"
-    return {"classes": classes} | references(features, gradient, curvatures)
+    return {"classes": classes} | references(features, gradient, curvatures, finer(network.score, features, classes))
 
 
 def of_photograph(network, name):
@@ -74,7 +82,7 @@ def of_photograph(network, name):
     with torch.no_grad():
         a = network.features(normalised(centre(photograph(name), network.input_size[0])).double())
         predicted = network.score(a).argmax()
-    return {"class": predicted.numpy()} | references(a, *derivatives(network.score, a, [predicted]))
+    return {"class": predicted.numpy()} | references(a, *derivatives(network.score, a, [predicted]), finer(network.score, a, [predicted]))
 
 
 def main(out=GOLDEN / "family"):

@@ -23,7 +23,7 @@ use onnxcam::model::model;
 use testkit::npz;
 
 /// Each method with its variant and the key of its reference values.
-const FAMILY: [(&str, &str, &str); 16] = [
+const FAMILY: [(&str, &str, &str); 18] = [
     ("grad-cam++-no-relu", "paper", "grad_cam_pp_no_relu"),
     ("grad-cam+", "paper", "grad_cam_plus"),
     ("hirescam", "paper", "hirescam"),
@@ -34,6 +34,8 @@ const FAMILY: [(&str, &str, &str); 16] = [
     ("eigen-grad-cam", "paper", "eigen_grad_cam"),
     ("kpca-cam", "paper", "kpca_cam"),
     ("shapley-cam", "paper", "shapley_cam"),
+    ("finer-cam", "paper", "finer_cam"),
+    ("finer-cam", "authors", "finer_cam_authors"),
     ("grad-cam++", "literal", "grad_cam_pp_literal"),
     ("grad-cam++", "authors", "grad_cam_pp_authors"),
     ("grad-cam++", "pytorch-grad-cam", "grad_cam_pp_pytorch_grad_cam"),

@@ -5,7 +5,7 @@ use onnx_graph::{Attributes, Constant, Dim, Emit, EmitError, Graph, Tensor, prin
 
 use super::biases::biases;
 use super::plan::{PlanError, Rival};
-use crate::method::{Method, Pixels, Spread};
+use crate::method::{Method, Pixels, Similar, Spread};
 use crate::picture::Layout;
 use crate::target::{Head, LastLinear, Layer, LayerError, channel_axis, picture_in_floats};
 
@@ -64,6 +64,8 @@ impl Choice {
 pub(super) struct Gradients {
     /// At the target layer.
     pub layer: Option<Tensor>,
+    /// The same of the score less those of similar classes.
+    similar: Vec<(Similar, Tensor)>,
     /// H A there, H the second derivative; none where it is 0.
     pub curvature: Option<Tensor>,
     /// At the picture, by each rule.
@@ -83,10 +85,12 @@ impl Gradients {
         layout: Option<Layout>,
     ) -> Result<Gradients, PlanError> {
         let needs = |rule| methods.iter().find(|m| m.needs().pixels == Some(rule));
-        let mut gradients = Gradients { layer: None, curvature: None, pixels: Vec::new(), biases: Vec::new() };
+        let mut gradients =
+            Gradients { layer: None, similar: Vec::new(), curvature: None, pixels: Vec::new(), biases: Vec::new() };
         let biases = if methods.iter().any(|m| m.needs().biases) { biases(graph) } else { Vec::new() };
         for rule in [ActivationRule::Exact, ActivationRule::Guided, ActivationRule::Deconvnet] {
-            let at_layer = rule == ActivationRule::Exact && methods.iter().any(|m| m.needs().gradient);
+            let at_layer = rule == ActivationRule::Exact
+                && methods.iter().any(|m| m.needs().gradient && m.needs().similar.is_none());
             let picture = match needs(rule) {
                 None => None,
                 Some(method) => {
@@ -119,11 +123,27 @@ impl Gradients {
             }
             e.finish()?;
         }
+        for similar in [Similar::Mean, Similar::Probable] {
+            if methods.iter().any(|m| m.needs().similar == Some(similar)) {
+                let seed = (head.scores, emit_similar(graph, head, explained, similar)?);
+                let found = gradient_by(graph, &[seed], &[layer.tensor], ActivationRule::Exact)?[0];
+                let off = || LayerError::OffThePath { layer: printable(&layer.name) };
+                gradients.similar.push((similar, found.ok_or_else(off)?));
+            }
+        }
         if let Some(g) = gradients.layer.filter(|_| methods.iter().any(|m| m.needs().curvature)) {
             // ∂⟨g, A'⟩/∂A for A' = A held fast: as H is symmetric, that is H A.
             gradients.curvature = onnx_autodiff::gradient(graph, &[(g, layer.tensor)], &[layer.tensor])?[0];
         }
         Ok(gradients)
+    }
+
+    /// The gradient at the layer that a method needs, of its tensor's shape.
+    pub fn at_layer(&self, similar: Option<Similar>) -> Option<Tensor> {
+        match similar {
+            Some(of) => self.similar.iter().find(|(similar, _)| *similar == of).map(|(_, t)| *t),
+            None => self.layer,
+        }
     }
 
     pub fn pixels(&self, rule: ActivationRule) -> Option<Pixels> {
@@ -156,6 +176,52 @@ fn emit_gradients(
     };
     e.finish()?;
     Ok(gradient_by(graph, &[seed], ends, rule)?)
+}
+
+/// How many classes Finer-CAM compares with.
+const SIMILAR: usize = 3;
+
+/// ∂F/∂S, [N, classes], for F = S_c − Σ_d q_d S_d, d the classes whose scores are nearest to S_c, or the rival: q are equal, or
+/// the softmax of their scores.
+fn emit_similar(graph: &mut Graph, head: &Head, explained: Choice, similar: Similar) -> Result<Tensor, PlanError> {
+    let count = if explained.rival.is_some() { 1 } else { SIMILAR.min(head.classes.saturating_sub(1)) };
+    if head.classes < 2 {
+        return Err(PlanError::NoRival { rival: "to the only score".to_owned(), classes: head.classes });
+    }
+    let e = Emit::new(graph);
+    let scores = head.scores;
+    let float = e.float_type(scores);
+    let one_hot = |class| e.cast(is_class(&e, head, class), float); // [N, classes]
+    let own = one_hot(explained.class);
+    let others = match explained.rival {
+        Some(rival) => one_hot(rival),
+        None => {
+            let score = e.reduce("ReduceSum", e.mul(own, scores), &[1], true); // [N, 1]
+            let nearness = e.neg(e.abs(e.sub(scores, score)));
+            let none = e.number_like(scores, f32::NEG_INFINITY);
+            let nearest = |taken: Tensor| {
+                let taken = e.compare("Greater", taken, e.number_like(scores, 0.0));
+                let open = e.node("Where", &[taken, none, nearness], Attributes::none());
+                one_hot(e.node("ArgMax", &[open], Attributes::none().with("axis", 1i64).with("keepdims", false)))
+            };
+            e.sub((0..count).fold(own, |taken, _| e.add(taken, nearest(taken))), own)
+        }
+    };
+    let slope = match similar {
+        Similar::Mean => e.scale(others, 1.0 / count as f64),
+        Similar::Probable => {
+            // ∂(Σ q_d S_d)/∂S_j = q_j (1 + S_j − Σ q_d S_d).
+            let chosen = e.compare("Greater", others, e.number_like(scores, 0.0));
+            let none = e.number_like(scores, f32::NEG_INFINITY);
+            let among = e.node("Where", &[chosen, scores, none], Attributes::none());
+            let q = e.node("Softmax", &[among], Attributes::none().with("axis", 1i64));
+            let mean = e.reduce("ReduceSum", e.mul(q, scores), &[1], true); // [N, 1]
+            e.mul(q, e.add(e.sub(scores, mean), e.number_like(scores, 1.0)))
+        }
+    };
+    let seed = e.sub(own, slope);
+    e.finish()?;
+    Ok(seed)
 }
 
 /// The class's row of a linear head, [N, K, 1, 1].

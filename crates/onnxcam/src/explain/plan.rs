@@ -8,7 +8,7 @@ use onnx_graph::{
 
 use super::gradients::{Choice, Gradients, emit_class, emit_rival, emit_row};
 use super::pooled_head::pooled_linear_head;
-use crate::method::{At, Caveat, Method};
+use crate::method::{At, Caveat, Method, Similar};
 use crate::picture::Layout;
 use crate::target::{
     Head, HeadError, HeadOptions, Layer, LayerError, View, automatic_layer, cells_reach_the_score, channel_axis,
@@ -180,7 +180,10 @@ impl Plan {
         let gradients = Gradients::new(&mut graph, methods, &head, explained, &layer, input, options.layout)?;
         let features = as_maps(&mut graph, &layer, layer.tensor)?;
         let mut viewed = |t: Option<Tensor>| t.map(|t| as_maps(&mut graph, &layer, t)).transpose();
-        let (gradient, curvature) = (viewed(gradients.layer)?, viewed(gradients.curvature)?);
+        let curvature = viewed(gradients.curvature)?;
+        let kinds = [None, Some(Similar::Mean), Some(Similar::Probable)];
+        let at_layer: Vec<(Option<Similar>, Option<Tensor>)> =
+            kinds.into_iter().map(|of| Ok((of, viewed(gradients.at_layer(of))?))).collect::<Result<_, EmitError>>()?;
         let head_row = match methods.iter().find(|m| m.needs().pooled_head) {
             Some(method) => {
                 let linear = pooled_linear_head(&graph, &head, layer.tensor).map_err(|reason| {
@@ -198,7 +201,11 @@ impl Plan {
                 let pixels = needs.pixels.and_then(|rule| gradients.pixels(rule));
                 let at = At {
                     features: needs.features.then_some(features),
-                    gradient: gradient.filter(|_| needs.gradient),
+                    gradient: at_layer
+                        .iter()
+                        .find(|(of, _)| *of == needs.similar)
+                        .and_then(|(_, t)| *t)
+                        .filter(|_| needs.gradient),
                     curvature: curvature.filter(|_| needs.curvature),
                     head_row: head_row.filter(|_| needs.pooled_head),
                     pixels,

@@ -9,6 +9,7 @@ mod deconvnet;
 mod eigen;
 mod eigen_cam;
 mod eigen_grad_cam;
+mod finer_cam;
 mod full_grad;
 mod grad_cam;
 mod grad_cam_elementwise;
@@ -35,6 +36,7 @@ pub use cam::Cam;
 pub use deconvnet::Deconvnet;
 pub use eigen_cam::EigenCam;
 pub use eigen_grad_cam::EigenGradCam;
+pub use finer_cam::{FinerCam, FinerCamAuthors};
 pub use full_grad::FullGrad;
 pub use grad_cam::GradCam;
 pub use grad_cam_elementwise::GradCamElementwise;
@@ -77,6 +79,7 @@ pub const METHODS: &[&dyn Method] = &[
     &EigenGradCam,
     &KpcaCam,
     &ShapleyCam,
+    &FinerCam,
     &Gradient,
     &GradientTimesInput,
     &FullGrad,
@@ -109,12 +112,30 @@ pub struct Needs {
     pub pixels: Option<ActivationRule>,
     /// The biases of convolutions and batch normalisations, and the gradient of the score there.
     pub biases: bool,
+    /// The gradient is that of the class's score less those of the classes most similar to it.
+    pub similar: Option<Similar>,
+}
+
+/// How the scores of the most similar classes are put together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Similar {
+    /// Their mean.
+    Mean,
+    /// Their mean weighted by the softmax of the scores, which is differentiated, too.
+    Probable,
 }
 
 impl Needs {
     /// Feature maps alone.
-    pub const FEATURES: Needs =
-        Needs { features: true, gradient: false, curvature: false, pooled_head: false, pixels: None, biases: false };
+    pub const FEATURES: Needs = Needs {
+        features: true,
+        gradient: false,
+        curvature: false,
+        pooled_head: false,
+        pixels: None,
+        biases: false,
+        similar: None,
+    };
     /// Feature maps and the gradient there.
     pub const GRADIENT: Needs = Needs { gradient: true, ..Needs::FEATURES };
     /// Feature maps and the linear layer that global average pooling joins to them.
@@ -372,7 +393,7 @@ pub fn variants(name: &str) -> impl Iterator<Item = &'static dyn Method> {
 
 /// Every method, and every other formula by the name of one.
 pub(crate) fn every_formula() -> impl Iterator<Item = &'static dyn Method> {
-    METHODS.iter().chain(variants::GRAD_CAM_PLUS_PLUS).copied()
+    METHODS.iter().chain(variants::GRAD_CAM_PLUS_PLUS).chain(&[&FinerCamAuthors as &dyn Method]).copied()
 }
 
 /// A method by the formula of this name, `paper` or that of other code.

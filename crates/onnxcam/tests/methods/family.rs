@@ -1,5 +1,10 @@
 //! The methods besides the paper's, by hand, and where their equations have an edge.
 
+use std::sync::Arc;
+
+use onnxcam::method::Method;
+use onnxcam::target::Score;
+
 use super::*;
 
 /// A head of one linear layer on feature maps [2, 2, 2] that are the picture itself, of either sign: two classes, of which
@@ -125,6 +130,30 @@ fn kernel_principal_components() {
     close(of([0.5, 0.5, 0.5, 0.5, -2.0, -2.0, -2.0, -2.0]).maps[0].clone(), [0.0; 4]);
 }
 
+/// Of two classes the other is the only similar one, and Finer-CAM explains the difference; so it does against a class that is
+/// named. A network of one score has none.
+#[test]
+fn similar_classes() {
+    let x = one([1.0, 2.0, 0.0, 3.0, 0.5, 0.0, 4.0, 1.0]);
+    for rival in [None, Some(onnxcam::explain::Rival::RunnerUp)] {
+        for method in [find_variant("finer-cam", "paper").unwrap(), find_variant("finer-cam", "authors").unwrap()] {
+            let options = PlanOptions { rival, ..signed(at("features")) };
+            let plan = Plan::new(&linear(), &[method], &options).unwrap();
+            for engine in engines() {
+                for (class, sign) in [(0, 1.0), (1, -1.0)] {
+                    let found = explain(&plan, &engine, &x, class).remove(0);
+                    close(found.weights[0].clone(), [2.35, -4.75].map(|sum| sign * sum / 4.0));
+                }
+            }
+        }
+    }
+    let one_score = Score::Emitted(Arc::new(|e, outputs| e.reduce("ReduceSum", outputs[0], &[1], false)));
+    let mut options = at("features");
+    options.head.score = Some(one_score);
+    let error = Plan::new(&linear(), &[find_variant("finer-cam", "paper").unwrap()], &options).err().unwrap();
+    assert_eq!(error.to_string(), "there is no rival to the only score: the network has 1 classes, counted from 0");
+}
+
 /// S = Σ_k v_k m_k³ with m_k the mean of A^k has g = 3 v m² / Z and H A = 6 v m² / Z in each cell: g − ½ H A is 0. For
 /// S = Σ_k v_k m_k² it is half the gradient, and for a linear score the gradient.
 #[test]
@@ -220,7 +249,9 @@ fn all() -> Vec<&'static str> {
 
 #[test]
 fn no_gradient_is_no_evidence() {
-    let names: Vec<&str> = METHODS.iter().filter(|m| m.needs().gradient).map(|m| m.name()).collect();
+    // Finer-CAM's is that of a difference.
+    let of_class = |m: &&&dyn Method| m.needs().gradient && m.needs().similar.is_none();
+    let names: Vec<&str> = METHODS.iter().filter(of_class).map(|m| m.name()).collect();
     for features in [[1.0, -2.0, 0.0, 1.0, -1.0, -1.0, 3.0, 1.0], [0.0; 8]] {
         let found = agreed(&linear(), &names, &signed(at("features")), &one(features), 1);
         assert!(found[0].maps.iter().flatten().all(|v| *v == 0.0), "{found:?}");
