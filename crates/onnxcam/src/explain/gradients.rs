@@ -146,17 +146,18 @@ fn emit_gradients(
     Ok(gradient_by(graph, &[seed], ends, rule)?)
 }
 
-/// The class's row of a linear head, [N, K, 1, 1].
+/// The class's row of a linear head, [N, K, 1, 1], or of as many axes as feature maps have.
 pub(super) fn emit_row(
     graph: &mut Graph,
     head: &Head,
     linear: &LastLinear,
     explained: Choice,
+    axes: usize,
 ) -> Result<Tensor, EmitError> {
     let e = Emit::new(graph);
     let rows = explained.each(&e, |class| linear.rows(&e, head, class));
     let mut shape = e.shape(rows);
-    shape.extend([Dim::new(1), Dim::new(1)]);
+    shape.resize(axes, Dim::new(1));
     let row = e.reshape(rows, shape);
     e.finish()?;
     Ok(row)
