@@ -54,7 +54,7 @@ pub struct Explained {
     pub rival: Option<usize>,
     /// One raw map [h, w] a method, in the plan's order; none of series and volumes.
     pub maps: Vec<Array2<f32>>,
-    /// Of series and volumes, one raw map a method, [l] or [d, h, w]; none of pictures.
+    /// Of series and volumes, one raw map a method, \[l\] or [d, h, w]; none of pictures.
     pub fields: Vec<ArrayD<f32>>,
     /// What each method in the space of the picture says of every sample, of the picture's shape without the batch.
     pub attributions: Vec<Option<ArrayD<f32>>>,
