@@ -13,7 +13,9 @@ import make_pictures
 import make_pixels
 import make_preprocess
 import make_quantised
+import make_ranks
 import make_runs
+import make_similarity
 import make_tokens
 import make_vendor
 
@@ -27,7 +29,9 @@ if __name__ == "__main__":
     make_family.main()
     make_tokens.main()
     make_quantised.main()
+    make_ranks.main()
     make_runs.main()
     make_metrics.main()
+    make_similarity.main()
     make_pixels.main()
     make_vendor.main()

@@ -60,6 +60,17 @@ ROUNDED = [
 ]
 
 
+# As the first, without an input where there is no shape.
+ATTENTION = [
+    ("multiheadattention", "MultiHeadAttention", [(2, 5, 12), (2, 5, 12), (2, 5, 12), (36,)], dict(num_heads=3)),
+    ("multiheadattention-cross", "MultiHeadAttention", [(2, 3, 8), (2, 5, 8), (2, 5, 12)], dict(num_heads=4, scale=0.3)),
+    ("multiheadattention-bias", "MultiHeadAttention",
+     [(1, 4, 6), (1, 4, 6), (1, 4, 6), None, None, (1, 2, 4, 4)], dict(num_heads=2)),
+    ("attention", "Attention", [(2, 5, 7), (7, 24), (24,)], dict(num_heads=2)),
+    ("attention-sizes", "Attention", [(1, 4, 6), (6, 28), (28,)], dict(num_heads=2, qkv_hidden_sizes=[8, 8, 12])),
+]
+
+
 def rounded_model(name, op, shapes, reads, attributes):
     """Inputs rounded, the operator between, its output in floats."""
     rng = np.random.default_rng(8)
@@ -87,8 +98,11 @@ def rounded_model(name, op, shapes, reads, attributes):
 
 
 def plain_model(name, op, shapes, attributes):
-    inputs = [helper.make_tensor_value_info(f"x{i}", TensorProto.FLOAT, shape) for i, shape in enumerate(shapes)]
-    node = helper.make_node(op, [i.name for i in inputs], ["y"], domain=DOMAIN, **attributes)
+    given = [shape for shape in shapes if shape is not None]
+    inputs = [helper.make_tensor_value_info(f"x{i}", TensorProto.FLOAT, shape) for i, shape in enumerate(given)]
+    names = iter(i.name for i in inputs)
+    names = ["" if shape is None else next(names) for shape in shapes]
+    node = helper.make_node(op, names, ["y"], domain=DOMAIN, **attributes)
     return helper.make_graph([node], name, inputs, [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)])
 
 
@@ -100,8 +114,10 @@ def main(out=OUT):
     rng = np.random.default_rng(7)
     graphs = [(plain_model(name, op, shapes, attributes), shapes) for name, op, shapes, attributes in CASES]
     graphs += [(rounded_model(*case), case[2]) for case in ROUNDED]
+    graphs += [(plain_model(name, op, shapes, attributes), shapes) for name, op, shapes, attributes in ATTENTION]
     for graph, shapes in graphs:
         name = graph.name
+        shapes = [shape for shape in shapes if shape is not None]
         feeds = {f"x{i}": rng.standard_normal(shape).astype(np.float32) for i, shape in enumerate(shapes)}
         opsets = [helper.make_opsetid("", 17), helper.make_opsetid(DOMAIN, 1)]
         model = helper.make_model(graph, opset_imports=opsets, ir_version=8)

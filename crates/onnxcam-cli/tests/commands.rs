@@ -181,6 +181,25 @@ fn broken_models() -> Vec<(&'static str, Vec<u8>)> {
 
 // methods
 
+/// Without a comparison there is no network, and nothing is to be said of one.
+#[test]
+fn options_of_a_comparison_alone_are_refused() {
+    let program = Program::new();
+    for (options, named) in [
+        (&["--model", "net.onnx"][..], "--model"),
+        (&["--engine", "rten"], "--engine"),
+        (&["--labels", "names.txt"], "--labels"),
+        (&["--fit", "stretch"], "--fit"),
+    ] {
+        for name in [&["methods"][..], &["methods", "grad-cam++"]] {
+            let ran = program.alone(&[name, options].concat());
+            let expected =
+                format!("{named} plays no part here: methods are told of without a network\nhint: with --compare");
+            assert!(ran.failure().contains(&expected), "{}", ran.err);
+        }
+    }
+}
+
 #[test]
 fn methods_as_text_and_json() {
     let program = Program::new();

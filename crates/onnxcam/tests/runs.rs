@@ -240,6 +240,28 @@ fn at(layer: &str) -> PlanOptions {
     PlanOptions { layer: Some(layer.to_owned()), ..PlanOptions::default() }
 }
 
+/// What is no number stays none, as in other methods: a map of zeros would look like one of no evidence.
+#[test]
+fn nan_is_not_hidden_by_recipro_cam() {
+    let model = Maker::new(17)
+        .input("x", "f32[N,2,2,2]")
+        .floats("one", &[], &[1.0])
+        .node("Mul", &["x", "one"], &["features"])
+        .node("Flatten", &["features"], &["flat"])
+        .weights("fc", &[8, 3])
+        .node("MatMul", &["flat", "fc"], &["logits"])
+        .output("logits", "f32[N,3]")
+        .model();
+    let x = ArrayD::from_shape_vec(vec![1, 2, 2, 2], vec![1.0, f32::NAN, 0.0, 3.0, 0.5, 0.0, 4.0, 1.0]).unwrap();
+    let plan = plan(&model, &["recipro-cam", "recipro-cam-gaussian"], &at("features")).unwrap();
+    for engine in engines() {
+        let mut runner = Runner::new(&plan, &engine, None);
+        for made in runner.run(&x, &[Asked::from(1)], FEW, &mut |_| ControlFlow::Continue(())).unwrap() {
+            assert!(made[0].map.iter().all(|v| v.is_nan()), "{}: {}", engine.name(), made[0].map);
+        }
+    }
+}
+
 /// R08: a feature map that is 0 everywhere masks everything, and leaves the rest finite.
 #[test]
 fn a_dead_channel_is_no_trouble() {

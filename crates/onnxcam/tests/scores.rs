@@ -3,12 +3,23 @@
 #[path = "support/both.rs"]
 mod both;
 
+#[path = "support/networks.rs"]
+mod networks;
+
+use std::path::Path;
 use std::sync::Arc;
 
-use both::{agreed, pictures, plan};
+use both::{agreed, engines, explain, picture, pictures, plan};
+use ndarray::Array1;
+use networks::{Errors, Failures, Network, apart, golden, most};
+use onnxcam::Target;
+use onnxcam::engine::Chosen;
 use onnxcam::explain::PlanOptions;
-use onnxcam::target::{AxisPart, HeadOptions, Part, Score};
-use testkit::models::Maker;
+use onnxcam::method::GradCam;
+use onnxcam::picture::Picture;
+use onnxcam::target::{AxisPart, HeadOptions, Part, Score, Similarity};
+use testkit::models::{Maker, tiny_cnn};
+use testkit::npz;
 
 const METHODS: [&str; 2] = ["grad-cam", "grad-cam++"];
 
@@ -204,4 +215,95 @@ fn what_does_not_fit_is_said() {
     assert!(refused(&of(Score::graph(&other).unwrap())).contains("its input \"z\" is no output of the model"));
     let all = Score::Emitted(Arc::new(|e, outputs| e.reduce("ReduceMean", outputs[0], &[0, 1, 2, 3], false)));
     assert!(refused(&of(all)).contains("the score, a closure, is f32[]"));
+}
+
+/// 1e-4 of max Σ_k |w_k A^k|, against PyTorch's gradients in float64 (`references/make_similarity.py`).
+#[test]
+fn how_like_another_picture_is_pytorchs() {
+    let mut failures = Failures::default();
+    let mut count = 0;
+    for network in Network::golden() {
+        let file = golden().with_file_name("similarity").join(format!("{}.npz", network.name));
+        if !file.exists() {
+            continue;
+        }
+        let reference = npz(file);
+        let embedding = reference["embedding"].iter().map(|v| *v as f32).collect();
+        let similarity = Similarity { output: None, embedding, to: "the second".to_owned() };
+        let head = HeadOptions { score: Some(Score::Similarity(similarity)), ..HeadOptions::default() };
+        let options = PlanOptions { head, signed: true, ..PlanOptions::default() };
+        for export in network.exports.iter().filter(|e| !e.to_string().contains("static")) {
+            for engine in engines() {
+                let plan = plan(&export.open(), &METHODS, &options).unwrap_or_else(|e| panic!("{export}: {e}"));
+                let found = explain(&plan, &engine, &picture(&network.input, 0), -1).remove(0);
+                let mut errors = Errors::default();
+                errors.add("score", (f64::from(found.scores[0]) - reference["score"][[0]]).abs());
+                for (m, key) in ["grad_cam", "grad_cam_pp"].into_iter().enumerate() {
+                    let of = |what: &str| &reference[&format!("{key}_{what}")];
+                    let weights = Array1::from(found.weights[m].clone()).into_dyn();
+                    errors.add(format!("{key} w"), apart(&weights, of("weights"), most(of("weights"))));
+                    errors.add(key, apart(&found.maps[m].clone().into_dyn(), of("signed"), of("scale")[[]]));
+                }
+                failures.note(export, &engine, &errors, errors.beyond(1e-4));
+                count += 1;
+            }
+        }
+    }
+    assert!(count >= 6, "{count}");
+    failures.are_none();
+}
+
+/// The other picture is prepared and run as the one explained; a picture is as like itself as can be.
+#[test]
+fn another_picture_runs_first() {
+    let file = tempfile::tempdir().unwrap();
+    let path = file.path().join("net.onnx");
+    std::fs::write(&path, tiny_cnn(17, 5).bytes()).unwrap();
+    let model = onnxcam::Model::open(&path).unwrap();
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
+    let [one, other] = ["chelsea.jpg", "coffee.jpg"].map(|name| Picture::open(examples.join(name)).unwrap());
+    let methods: [&'static dyn onnxcam::method::Method; 1] = [&GradCam];
+    for engine in engines() {
+        let chosen = Chosen { engine: engine.clone(), why: None };
+        let mut plain = model.explain_with(&methods).settle().unwrap().load(&chosen).unwrap();
+        let mut embedding = |picture: &Picture| -> Vec<f64> {
+            let found = plain.run(picture, Target::Predicted).unwrap();
+            found.scores().iter().map(|s| f64::from(*s)).collect()
+        };
+        let (a, b) = (embedding(&one), embedding(&other));
+        let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+        let cosine = dot(&a, &b) / (dot(&a, &a) * dot(&b, &b)).sqrt();
+        for (picture, expected) in [(&other, cosine), (&one, 1.0)] {
+            let setup = model.explain_with(&methods).similar_to(picture, "other.jpg", &chosen).unwrap();
+            let settled = setup.settle().unwrap();
+            assert_eq!(settled.subject().notes()[0], "explained is the cosine similarity to other.jpg");
+            let found = settled.load(&chosen).unwrap().run(&one, Target::Predicted).unwrap();
+            assert_eq!((found.scores().len(), found.probability()), (1, None));
+            assert!((f64::from(found.scores()[0]) - expected).abs() < 1e-5, "{} {:?}", engine.name(), found.scores());
+        }
+    }
+}
+
+/// An embedding of another length, of nothing but zeros, or one number alone.
+#[test]
+fn embeddings_that_cannot_be_compared() {
+    let refused = |model: &onnx_graph::Model, embedding: Vec<f32>| {
+        let similarity = Similarity { output: Some("embedding".to_owned()), embedding, to: "b.jpg".to_owned() };
+        plan(model, &["grad-cam"], &of(Score::Similarity(similarity))).unwrap_err().to_string()
+    };
+    let of_twelve = network();
+    for (embedding, reason) in [
+        (vec![1.0; 5], "it is of 5 numbers, and output \"embedding\" of 12"),
+        (vec![0.0; 12], "its length is 0, and it has no direction"),
+        (vec![f32::NAN; 12], "its length is NaN, and it has no direction"),
+    ] {
+        let error = refused(&of_twelve, embedding);
+        let expected = format!("the embedding of b.jpg cannot be compared with: {reason}\nhint: ");
+        assert!(error.contains(&expected), "{error}");
+    }
+    let of_one = trunk().weights("one", &[12, 1]).node("MatMul", &["embedding", "one"], &["y"]);
+    let of_one = of_one.output("y", "f32[N,1]").model();
+    let similarity = Similarity { output: None, embedding: vec![1.0], to: "b.jpg".to_owned() };
+    let error = plan(&of_one, &["grad-cam"], &of(Score::Similarity(similarity))).unwrap_err().to_string();
+    assert!(error.contains("it is of 1 numbers, and output \"y\" of 1"), "{error}");
 }

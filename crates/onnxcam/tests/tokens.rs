@@ -29,9 +29,9 @@ fn layer_and_grid_are_the_modules() {
             let plan = plan.unwrap_or_else(|e| panic!("{export}: {e}"));
             assert_eq!(Some(&plan.layer.module), network.module.as_ref(), "{export}: \"{}\"", plan.layer.name);
             let view = &plan.layer.view;
-            assert_eq!((view.grid(), view.extras()), (layer.grid, layer.extras), "{export}");
+            assert_eq!((view.grid(), view.extras()), (layer.grid.clone(), layer.extras), "{export}");
             let named = both::plan(&export.open(), &["grad-cam"], &at(&plan.layer.module)).unwrap().layer;
-            assert_eq!((named.module, named.view.grid()), (plan.layer.module, layer.grid), "{export}");
+            assert_eq!((named.module, named.view.grid()), (plan.layer.module, layer.grid.clone()), "{export}");
         }
     }
 }

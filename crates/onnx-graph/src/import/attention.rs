@@ -22,9 +22,9 @@ fn attention(n: &FileNode) -> Settled {
     n.ignore(&["softmax_precision"]); // The precision of what lies between.
     let (e, rank) = (n.e, n.shape(0)?.len());
     let (query_heads, key_heads) = (n.int("q_num_heads"), n.int("kv_num_heads"));
-    let q = by_head(n, 0, query_heads)?; // [N, heads, T, d]
+    let q = by_head(n, n.input(0)?, query_heads)?; // [N, heads, T, d]
     let after = |past: usize, own: usize| -> Result<Tensor, Refusal> {
-        let own = by_head(n, own, key_heads)?;
+        let own = by_head(n, n.input(own)?, key_heads)?;
         Ok(n.optional(past).map_or(own, |past| e.concat(&[past, own], 2)))
     };
     let (keys, values) = (after(4, 1)?, after(5, 2)?);
@@ -55,13 +55,8 @@ fn attention(n: &FileNode) -> Settled {
             choose(softmax(choose(biased)))
         }
     };
-    let mut y = e.matmul(weights, v); // [N, heads, T, d']
-    if rank == 3 {
-        let shape = e.shape(y);
-        let width = shape.get(1).zip(shape.get(3)).and_then(|(heads, d)| heads.mul(*d));
-        let width = width.ok_or("the size of its heads is not known")?;
-        y = e.reshape(e.transpose(y, &[0, 2, 1, 3]), vec![shape[0], shape[2], width]);
-    }
+    let y = e.matmul(weights, v); // [N, heads, T, d']
+    let y = if rank == 3 { side_by_side(n, y)? } else { y };
     let looked_at = match n.int_or("qk_matmul_output_mode", 0) {
         0 => product,
         1 => capped,
@@ -79,9 +74,8 @@ fn extent(n: &FileNode, shape: &[Dim], axis: usize) -> Result<i64, Refusal> {
 }
 
 /// [N, T, heads · d] as [N, heads, T, d]; what has four axes is that already.
-fn by_head(n: &FileNode, i: usize, heads: Option<i64>) -> Result<Tensor, Refusal> {
-    let (x, shape) = (n.input(i)?, n.shape(i)?);
-    match shape.as_slice() {
+fn by_head(n: &FileNode, x: Tensor, heads: Option<i64>) -> Result<Tensor, Refusal> {
+    match n.e.shape(x).as_slice() {
         [_, _, _, _] => Ok(x),
         [batch, tokens, width] => {
             let heads = Dim::new(heads.ok_or("the number of its heads is missing")?);
@@ -89,7 +83,73 @@ fn by_head(n: &FileNode, i: usize, heads: Option<i64>) -> Result<Tensor, Refusal
             let size = size.ok_or("its width is no multiple of its heads")?;
             Ok(n.e.transpose(n.e.reshape(x, vec![*batch, *tokens, heads, size]), &[0, 2, 1, 3]))
         }
-        _ => Err(format!("input {i} has {} axes", shape.len()).into()),
+        shape => Err(format!("one of its inputs has {} axes", shape.len()).into()),
+    }
+}
+
+/// [N, heads, T, d] as [N, T, heads · d].
+fn side_by_side(n: &FileNode, y: Tensor) -> Result<Tensor, Refusal> {
+    let shape = n.e.shape(y);
+    let width = shape.get(1).zip(shape.get(3)).and_then(|(heads, d)| heads.mul(*d));
+    let width = width.ok_or("the size of its heads is not known")?;
+    Ok(n.e.reshape(n.e.transpose(y, &[0, 2, 1, 3]), vec![shape[0], shape[2], width]))
+}
+
+// Of ONNX Runtime's domain: what its tools make of attention written out.
+
+/// Attention of projections [N, T, heads · d], each with its part of one bias. Masks of padding and past keys are for texts.
+pub(super) fn multi_head_attention(n: &FileNode) -> Settled {
+    refuse_texts(n, &[4, 6, 7, 8, 9])?;
+    let mut parts = [n.input(0)?, n.input(1)?, n.input(2)?];
+    if let Some(bias) = n.optional(3) {
+        let mut first = 0;
+        for part in &mut parts {
+            let width = extent(n, &n.e.shape(*part), 2)?;
+            *part = n.e.add(*part, n.e.slice(bias, 0, first, 1, width));
+            first += width;
+        }
+    }
+    of_parts(n, parts)
+}
+
+/// The same with the projections in it: x W + b is queries, keys and values side by side.
+pub(super) fn attention_with_projections(n: &FileNode) -> Settled {
+    refuse_texts(n, &[3, 4, 6])?;
+    let e = n.e;
+    let product = e.matmul(n.input(0)?, n.input(1)?);
+    let all = n.optional(2).map_or(product, |bias| e.add(product, bias));
+    let width = extent(n, &e.shape(all), 2)?;
+    let widths = n.ints("qkv_hidden_sizes").unwrap_or_else(|| vec![width / 3; 3]);
+    let &[q, k, v] = widths.as_slice() else { return Err("its qkv_hidden_sizes are not three".into()) };
+    if [q, k, v].iter().any(|width| *width <= 0) || q.checked_add(k).and_then(|both| both.checked_add(v)) != Some(width)
+    {
+        return Err(format!("{q}, {k} and {v} columns are not the {width} of its weights").into());
+    }
+    of_parts(n, [e.slice(all, 2, 0, 1, q), e.slice(all, 2, q, 1, k), e.slice(all, 2, q + k, 1, v)])
+}
+
+/// softmax(s Q Kᵀ + bias) V, the heads side by side.
+fn of_parts(n: &FileNode, parts: [Tensor; 3]) -> Settled {
+    let (e, heads) = (n.e, n.int("num_heads"));
+    let [q, k, v] = parts.map(|part| by_head(n, part, heads));
+    let (q, k, v) = (q?, k?, v?);
+    let size = extent(n, &e.shape(q), 3)?;
+    let scale = n.float("scale").filter(|scale| *scale != 0.0).map_or_else(|| 1.0 / (size as f64).sqrt(), f64::from);
+    let product = e.matmul(e.scale(q, scale), e.swap_last(k));
+    let biased = n.optional(5).map_or(product, |bias| e.add(product, bias));
+    let weights = e.node("Softmax", &[biased], Attributes::none().with("axis", 3));
+    one(side_by_side(n, e.matmul(weights, v))?)
+}
+
+/// Refuses masks, past keys and rotations, as networks of texts have them.
+fn refuse_texts(n: &FileNode, inputs: &[usize]) -> Result<(), Refusal> {
+    n.ignore(&["mask_filter_value", "past_present_share_buffer", "rotary_embedding_dim"]);
+    if let Some(i) = inputs.iter().find(|i| n.optional(**i).is_some()) {
+        return Err(format!("its input {i}, a mask or past keys, is not supported here").into());
+    }
+    match ["unidirectional", "do_rotary"].into_iter().find(|name| n.int_or(name, 0) != 0) {
+        Some(name) => Err(format!("its attribute `{name}` is not supported here").into()),
+        None => Ok(()),
     }
 }
 
@@ -188,7 +248,7 @@ fn may_exclude_all(e: &Emit, bias: Tensor) -> bool {
 fn rotary_embedding(n: &FileNode) -> Settled {
     let (e, rank) = (n.e, n.shape(0)?.len());
     let heads = n.int("num_heads").filter(|heads| *heads > 0);
-    let x = by_head(n, 0, heads)?;
+    let x = by_head(n, n.input(0)?, heads)?;
     let shape = e.shape(x);
     let size = extent(n, &shape, 3)?;
     let turned = match n.int_or("rotary_embedding_dim", 0) {

@@ -3,7 +3,7 @@
 //! as what they were made of.
 
 use super::file_node::{FileNode, Refusal, Settle, one};
-use super::{composite, linear, quantise, window};
+use super::{attention, composite, linear, quantise, window};
 use crate::attributes::Attributes;
 use crate::graph::Tensor;
 use crate::ops::axis;
@@ -19,6 +19,8 @@ pub(super) const OPERATORS: &[(&str, Settle)] = &[
     ("BiasGelu", gelu),
     ("FastGelu", fast_gelu),
     ("QuickGelu", quick_gelu),
+    ("MultiHeadAttention", attention::multi_head_attention),
+    ("Attention", attention::attention_with_projections),
     ("QuantizeLinear", quantise::quantize_linear),
     ("DequantizeLinear", quantise::dequantize_linear),
     ("QLinearAdd", qlinear_binary),

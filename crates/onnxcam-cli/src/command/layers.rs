@@ -68,7 +68,8 @@ fn print(layers: &Layers) -> io::Result<()> {
 
 /// Its shape, and where that is not [N, K, h, w], the cells that it holds.
 fn shape_of(c: &Candidate) -> String {
-    let ((rows, columns), (before, behind)) = (c.layer.view.grid(), c.layer.view.extras());
+    let (grid, (before, behind)) = (c.layer.view.grid(), c.layer.view.extras());
+    let grid: Vec<String> = grid.iter().map(i64::to_string).collect();
     let tokens = |count: i64, place: &str| match count {
         0 => String::new(),
         1 => format!(" {place} 1 token"),
@@ -76,7 +77,7 @@ fn shape_of(c: &Candidate) -> String {
     };
     let cells = match c.layer.view.is_identity() {
         true => String::new(),
-        false => format!(": {rows}×{columns}{}{}", tokens(before, "behind"), tokens(behind, "before")),
+        false => format!(": {}{}{}", grid.join("×"), tokens(before, "behind"), tokens(behind, "before")),
     };
     show_shape(&c.shape) + &cells
 }

@@ -166,3 +166,46 @@ fn a_class_is_contrasted_with_another() {
     let alone = desk.explain(&["a.png", "--json"]).well();
     assert!(alone.out.contains("\"against\":null"));
 }
+
+/// Nothing sets a class apart from itself: named twice, or where it is the one predicted.
+#[test]
+fn a_class_against_itself_is_an_error() {
+    let desk = Desk::with(&["a.png"]);
+    fs::write(desk.path("names.txt"), "tench\ncrane\ntiger cat\nEgyptian cat\nkite\ntea\n").unwrap();
+    let with_names = |more: &[&str]| desk.explain(&[&["a.png", "--labels", "names.txt"], more].concat());
+    let both = ["the class explained is 2 (tiger cat), and it is contrasted with 2 (tiger cat)", "hint: --class names"];
+    with_names(&["--class", "2", "--against", "tiger"]).badly(&both);
+    with_names(&["--class", "4,tiger", "--against", "2"]).badly(&both);
+    let predicted = top(&with_names(&["--json"]).well())[0].0.to_string();
+    let twice = format!("the class explained is {predicted} (");
+    with_names(&["--against", &predicted]).badly(&[&twice, &format!("contrasted with {predicted} (")]);
+    with_names(&["--against", "second"]).well();
+}
+
+/// An output taken for an embedding: a picture is as like itself as can be, and every map says what was explained.
+#[test]
+fn how_like_another_picture() {
+    let desk = Desk::with(&["a.png"]);
+    desk.picture("b.png", (90, 20));
+    let score = |other: &str| {
+        let ran =
+            desk.explain(&["a.png", "--similar-to", other, "--json", "-o", other.trim_end_matches(".png")]).well();
+        let line = ran.json().remove(0);
+        assert_eq!(line["model"]["score"], format!("the cosine similarity to {other}"), "{line}");
+        assert!(line["top"].as_array().unwrap().len() == 1 && line["top"][0]["probability"].is_null(), "{line}");
+        line["top"][0]["score"].as_f64().unwrap()
+    };
+    assert!((score("a.png") - 1.0).abs() < 1e-5);
+    assert!(score("b.png") < 1.0 - 1e-4);
+    let text = onnxcam::heatmap::read_png_text(&desk.path("b/a.grad-cam++.overlay.png")).unwrap();
+    assert!(text.iter().any(|(_, value)| value.contains("the cosine similarity to b.png")), "{text:?}");
+    desk.explain(&["a.png", "--similar-to", "missing.png"]).badly(&["missing.png"]);
+    // What is compared with is never replaced.
+    fs::copy(desk.path("b.png"), desk.path("a.grad-cam++.overlay.png")).unwrap();
+    let replaced = ["a.png", "--similar-to", "a.grad-cam++.overlay.png", "--overwrite"];
+    desk.explain(&replaced).badly(&["a.grad-cam++.overlay.png"]);
+    for with in [["--class", "1"], ["--against", "1"], ["--score", "scores[c]"]] {
+        let ran = desk.explain(&[&["a.png", "--similar-to", "b.png"], &with[..]].concat());
+        assert!(ran.status == Some(2) && ran.err.contains("cannot be used with"), "{ran:?}");
+    }
+}

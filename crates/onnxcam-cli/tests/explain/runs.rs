@@ -47,3 +47,14 @@ fn in_the_order_asked_for_and_drawn_from_the_seed() {
         assert!(method == "grad-cam++" || one == map("alone", "", method), "{method}: class 4 alone");
     }
 }
+
+#[test]
+fn an_average_of_nothing_is_refused() {
+    let desk = Desk::with(&["a.png"]);
+    for count in ["0", "-1", "many"] {
+        let ran = desk.explain(&["a.png", "--method", "rise", &format!("--samples={count}")]);
+        assert_eq!(ran.status, Some(2), "{ran:?}");
+        let expected = "an average is over 1 sample or more; without --samples each method takes its own number";
+        assert!(ran.err.contains(expected), "{ran:?}");
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use onnx_graph::ModelError;
+use onnx_graph::{ModelError, printable};
 
 use super::{ClassError, PreprocessingError};
 use crate::engine::EngineError;
@@ -48,6 +48,18 @@ pub enum Error {
     Rival {
         /// The text.
         text: String,
+    },
+    /// A class is contrasted with itself.
+    #[error(
+        "the class explained is {class} ({}), and it is contrasted with {class} ({}): nothing sets a class apart from itself\nhint: --class names the class explained, --against another one, or second",
+        printable(label),
+        printable(label)
+    )]
+    AgainstItself {
+        /// The class.
+        class: usize,
+        /// Its name.
+        label: String,
     },
     /// A text names no class.
     #[error(transparent)]

@@ -199,6 +199,9 @@ impl PictureExplainer {
 
     /// The classes of one picture, with the maps of methods of many runs among the others.
     fn finish(&mut self, input: &Input, explained: Vec<Explained>) -> Result<Vec<Explanation>, Error> {
+        if let Some(itself) = explained.iter().find(|e| e.rival == Some(e.class)) {
+            return Err(self.subject.against_itself(itself.class));
+        }
         let asked: Vec<Asked> = explained.iter().map(|e| Asked { class: e.class, rival: e.rival }).collect();
         let made = self.runner.run(&input.tensor, &asked, self.settings, &mut self.watch.0)?;
         let of_class = |(c, explained): (usize, Explained)| {
@@ -221,6 +224,7 @@ fn in_order(methods: &[&'static dyn Method], explained: Explained, made: Vec<Mad
     let mut made = made.into_iter();
     let mut merged = Explained {
         maps: Vec::new(),
+        fields: Vec::new(),
         attributions: Vec::new(),
         weights: Vec::new(),
         notes: Vec::new(),

@@ -9,8 +9,8 @@ use crate::engine::{Choice, Chosen, Search, choose};
 use crate::explain::{Layers, Plan, PlanOptions, Rival, RunSettings};
 use crate::method::Method;
 use crate::model::{Labels, labels_in};
-use crate::picture::Preset;
-use crate::target::{Activation, Head, Score, channel_axis};
+use crate::picture::{Picture, Preset};
+use crate::target::{Activation, Head, Score, Similarity, channel_axis};
 
 /// The metadata with which a model of ours names its preset and its classes.
 const PREPROCESSING: &str = "preprocessing";
@@ -85,6 +85,24 @@ impl<'m> Setup<'m> {
     pub fn score(mut self, score: Score) -> Self {
         self.options.head.score = Some(score);
         self
+    }
+
+    /// What is explained is how like another picture this one is to the network: the cosine of what it makes of both, for
+    /// networks whose output is an embedding. The other picture, called `name`, is run here, prepared as pictures will be:
+    /// say first what is to be said of the model's input and of preprocessing.
+    ///
+    /// # Errors
+    /// As [`Setup::settle`] and [`PictureExplainer::run`], for the other picture.
+    pub fn similar_to(mut self, other: &Picture, name: impl Into<String>, chosen: &Chosen) -> Result<Setup<'m>, Error> {
+        let options = PlanOptions { layer: None, rival: None, ..self.options.clone() };
+        let alone = Setup { methods: Vec::new(), labels: None, rival: None, batch: 1, options, ..self.clone() };
+        let mut network = alone.settle()?.load(chosen)?;
+        let input = network.subject().input(other)?;
+        let scores = network.explain(&[input], &Targets::default())?.remove(0).remove(0).scores().to_vec();
+        let embedding = if network.subject().head().binary { scores[1..].to_vec() } else { scores };
+        let output = self.options.head.output.clone();
+        self.options.head.score = Some(Score::Similarity(Similarity { output, embedding, to: name.into() }));
+        Ok(self)
     }
 
     /// The value that an input besides the picture always has, such as `is_training` or `keep_prob`: one number for all
@@ -170,6 +188,7 @@ impl<'m> Setup<'m> {
         self.options.rival = self.rival()?;
         let path = self.model.path().to_owned();
         let plan = Plan::new(self.model.file(), &self.methods, &self.options);
+        let plan = plan.and_then(|plan| plan.check_pictures().map(|()| plan));
         let plan = plan.map_err(|error| Error::Plan { path: path.clone(), error })?;
         let mut notes = plan.notes.clone();
         let (labels, said) = self.labels_of(&plan.head)?;
@@ -272,8 +291,13 @@ impl Settled {
     /// Loads what explaining these targets takes. Others can be explained, too: what they take is loaded then.
     ///
     /// # Errors
-    /// Where the engine does not take the model.
+    /// Where the engine does not take the model, and [`Error::AgainstItself`].
     pub fn load_for(self, chosen: &Chosen, targets: &Targets) -> Result<PictureExplainer, Error> {
+        if let Some((Rival::Class(rival), _)) = self.plan.rival
+            && targets.fixed().is_some_and(|classes| classes.contains(&rival))
+        {
+            return Err(self.subject.against_itself(rival));
+        }
         PictureExplainer::new(self.plan, self.subject, chosen, targets, self.batch, self.threads, self.runs)
     }
 }

@@ -91,6 +91,11 @@ impl Subject {
         Targets::parse(text, &self.labels, self.classes())
     }
 
+    /// A class is contrasted with itself.
+    pub(super) fn against_itself(&self, class: usize) -> Error {
+        Error::AgainstItself { class, label: self.label(class).into_owned() }
+    }
+
     /// What was assumed about the model; sentences for the user.
     pub fn notes(&self) -> &[String] {
         &self.notes

@@ -72,6 +72,8 @@ pub enum Lack {
     CastToBool,
     /// Arithmetic, comparisons and MaxPool of 8-bit integers.
     Bytes,
+    /// Convolutions and pools over three axes; they cannot be written otherwise, and are refused.
+    Volumes,
 }
 
 /// A model that is ready to run.

@@ -37,7 +37,7 @@ impl Engine for Rten {
     }
 
     fn lacks(&self) -> &'static [Lack] {
-        &[Lack::Lrn, Lack::DilatedPools, Lack::MatricesByVector, Lack::CastToBool, Lack::Bytes]
+        &[Lack::Lrn, Lack::DilatedPools, Lack::MatricesByVector, Lack::CastToBool, Lack::Bytes, Lack::Volumes]
     }
 
     fn load(&self, model: Source<'_>, threads: Option<usize>) -> Result<Box<dyn Session>, EngineError> {

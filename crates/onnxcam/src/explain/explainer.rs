@@ -33,6 +33,10 @@ pub enum RunError {
         printable(layer)
     )]
     Whole { layer: String },
+    #[error(
+        "{engine} computes nothing of three spatial axes, and the network has {node}\nhint: ONNX Runtime does: `onnxcam engine install`, or --engine ort"
+    )]
+    Volumes { engine: &'static str, node: String },
     #[error("stopped")]
     Stopped,
     #[error("the engine answered {what} in another shape than expected: {shape:?}")]
@@ -48,8 +52,10 @@ pub struct Explained {
     pub class: usize,
     /// The class it was contrasted with.
     pub rival: Option<usize>,
-    /// One raw map [h, w] a method, in the plan's order.
+    /// One raw map [h, w] a method, in the plan's order; none of series and volumes.
     pub maps: Vec<Array2<f32>>,
+    /// Of series and volumes, one raw map a method, \[l\] or [d, h, w]; none of pictures.
+    pub fields: Vec<ArrayD<f32>>,
     /// What each method in the space of the picture says of every sample, of the picture's shape without the batch.
     pub attributions: Vec<Option<ArrayD<f32>>>,
     /// A method's weights, \[K\] or [K, h, w], one after the other, where they were asked for and it has some.
@@ -344,7 +350,8 @@ impl Answers {
         let class = read_classes(&mut answers, batch)?;
         let mut floats = |what| read_floats(&mut answers, what);
         let mut several = |what, count: usize| (0..count).map(|_| floats(what)).collect::<Result<Vec<_>, _>>();
-        let maps = several("a map", self.maps)?;
+        let (pictures, fields): (Vec<_>, Vec<_>) =
+            several("a map", self.maps)?.into_iter().partition(|map| map.ndim() == 3);
         let caveats = several("a caveat", self.notes.iter().filter(|(_, caveat)| caveat.is_some()).count())?;
         let attributions = several("an attribution", self.attributions.iter().filter(|has| **has).count())?;
         let weights = several("weights", self.weights.iter().filter(|has| **has).count())?;
@@ -362,7 +369,8 @@ impl Answers {
                     scores: scores.row(i).to_vec(),
                     class: class[i],
                     rival,
-                    maps: maps.iter().map(|m| plane(m, i)).collect::<Result<_, _>>()?,
+                    maps: pictures.iter().map(|m| plane(m, i)).collect::<Result<_, _>>()?,
+                    fields: fields.iter().map(|m| m.index_axis(Axis(0), i).to_owned()).collect(),
                     attributions: dealt(&self.attributions, &attributions, i, |a| a.to_owned()),
                     weights: self.weights_of(&weights, i),
                     notes: self.notes_of(&caveats, i, rival == Some(class[i])),

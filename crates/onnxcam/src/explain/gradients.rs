@@ -224,17 +224,18 @@ fn emit_similar(graph: &mut Graph, head: &Head, explained: Choice, similar: Simi
     Ok(seed)
 }
 
-/// The class's row of a linear head, [N, K, 1, 1].
+/// The class's row of a linear head, [N, K, 1, 1], or of as many axes as feature maps have.
 pub(super) fn emit_row(
     graph: &mut Graph,
     head: &Head,
     linear: &LastLinear,
     explained: Choice,
+    axes: usize,
 ) -> Result<Tensor, EmitError> {
     let e = Emit::new(graph);
     let rows = explained.each(&e, |class| linear.rows(&e, head, class));
     let mut shape = e.shape(rows);
-    shape.extend([Dim::new(1), Dim::new(1)]);
+    shape.resize(axes, Dim::new(1));
     let row = e.reshape(rows, shape);
     e.finish()?;
     Ok(row)

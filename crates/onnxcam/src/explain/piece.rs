@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use onnx_graph::{Graph, Model, Spelling, Tensor, spell};
+use onnx_graph::{Graph, Model, Node, Spelling, Tensor, spell};
 use tempfile::TempDir;
 
 use super::explainer::RunError;
 use super::legal::legal;
-use crate::engine::{Engine, Session, Source, Value};
+use crate::engine::{Engine, Lack, Session, Source, Value};
 
 /// A graph, ready to run with one batch shape.
 #[derive(Debug)]
@@ -29,6 +29,9 @@ impl Piece {
         threads: Option<usize>,
     ) -> Result<Piece, RunError> {
         let graph = legal(graph, outputs, engine.lacks())?;
+        if let Some(node) = of_volumes(&graph).filter(|_| engine.lacks().contains(&Lack::Volumes)) {
+            return Err(RunError::Volumes { engine: engine.name(), node: graph.describe(node) });
+        }
         let proto = spell(&graph, &Spelling::for_graph(&graph, batch))?;
         let values = |values: Vec<Option<String>>| values.into_iter().flatten().collect::<Vec<String>>();
         let file = proto.graph.as_ref();
@@ -45,6 +48,13 @@ impl Piece {
         let outputs: Vec<&str> = self.outputs.iter().map(String::as_str).collect();
         Ok(self.session.run(&named, &outputs)?)
     }
+}
+
+/// The first convolution or pool over three axes.
+fn of_volumes(graph: &Graph) -> Option<&Node> {
+    let slides = |n: &&Node| matches!(&*n.op, "Conv" | "ConvTranspose" | "MaxPool" | "AveragePool");
+    let rank = |n: &Node| n.inputs[0].and_then(|t| graph.shape(t)).map_or(0, <[_]>::len);
+    graph.nodes().iter().filter(slides).find(|n| rank(n) > 4)
 }
 
 /// Loads a model from memory, or where it is too large for that, from a temporary folder, its weights beside it.

@@ -3,7 +3,7 @@
 use onnx_autodiff::{ActivationRule, GradientError, activations_between};
 use onnx_graph::{
     DataType, Dim, Emit, EmitError, Graph, ImportOptions, Imported, Model, ModelError, TARGET, Tensor, import,
-    printable,
+    printable, show_shape,
 };
 
 use super::gradients::{Choice, Gradients, emit_class, emit_rival, emit_row};
@@ -61,6 +61,14 @@ pub enum PlanError {
         "{method} looks at changed pictures, whose second class may be another\nhint: name the class with --against"
     )]
     NoContrast { method: &'static str },
+    #[error(
+        "{method} is made for pictures, and layer \"{layer}\" has feature maps {shape}\nhint: grad-cam, grad-cam++ and others of one gradient explain series and volumes"
+    )]
+    OfPictures { method: &'static str, layer: String, shape: String },
+    #[error(
+        "layer \"{layer}\" has feature maps {shape}, and only those of pictures, [N, channels, height, width], can be drawn\nhint: the library explains series and volumes: `Plan` and `Explainer`, see docs/layers.md"
+    )]
+    NotPictures { layer: String, shape: String },
     #[error("there is no rival {rival}: the network has {classes} classes, counted from 0")]
     NoRival { rival: String, classes: usize },
     #[error(
@@ -89,7 +97,7 @@ pub struct PlannedMap {
     pub method: &'static dyn Method,
     /// w_k, [N, K, 1, 1], or one weight a cell, [N, K, h, w]; none where the map is no weighted sum of feature maps.
     pub weights: Option<Tensor>,
-    /// The raw map, [N, h, w].
+    /// The raw map, [N, h, w], of a series [N, l], of a volume [N, d, h, w].
     pub map: Tensor,
     /// What a method in the space of the picture says of every sample, of the picture's shape.
     pub attribution: Option<Tensor>,
@@ -129,7 +137,8 @@ pub struct Plan {
     pub head: Head,
     /// The target layer; the picture itself where no method takes feature maps.
     pub layer: Layer,
-    /// Its feature maps A, [N, K, h, w]: the layer's tensor, or as its view moves that.
+    /// Its feature maps A, [N, K, h, w], of a series [N, K, l], of a volume [N, K, d, h, w]: the layer's tensor, or as its
+    /// view moves that.
     pub features: Tensor,
     /// The gradient of the score with respect to the layer's tensor, of its shape, where a method needs it.
     pub gradient: Option<Tensor>,
@@ -150,11 +159,10 @@ impl Plan {
         let (mut graph, mut notes) = (imported.graph, imported.notes);
         let input = only_input(&graph)?;
         let head = find_head(&mut graph, &options.head).map_err(|e| e.at(imported.assumed_size))?;
-        notes.extend(
-            head.score
-                .iter()
-                .map(|score| format!("explained is {}, of {} classes counted from 0", printable(score), head.classes)),
-        );
+        notes.extend(head.score.iter().map(|score| match head.classes {
+            1 => format!("explained is {}", printable(score)),
+            classes => format!("explained is {}, of {classes} classes counted from 0", printable(score)),
+        }));
         let layer = match &options.layer {
             _ if !methods.iter().any(|m| m.needs().features) => the_picture(&graph, input),
             Some(name) => find_layer(&graph, &head, name)?,
@@ -165,6 +173,11 @@ impl Plan {
             notes.push(format!("--layer \"{name}\" plays no part: no method asked for takes feature maps"));
         }
         note_layer(&graph, &head, &layer, &mut notes);
+        let of_pictures = methods.iter().find(|m| m.runs().is_some() && m.needs().features && !is_of_pictures(&layer));
+        if let Some(method) = of_pictures {
+            let (layer, shape) = (printable(&layer.name), show_shape(layer.view.shape()));
+            return Err(PlanError::OfPictures { method: method.title(), layer, shape });
+        }
         let batch = graph.shape(head.scores).and_then(|s| s.first().copied()).unwrap_or(Dim::BATCH);
         let target = graph.add_input(TARGET, DataType::I64, vec![batch]);
         let class = emit_class(&mut graph, &head, target)?;
@@ -189,7 +202,7 @@ impl Plan {
                 let linear = pooled_linear_head(&graph, &head, layer.tensor).map_err(|reason| {
                     PlanError::NoPooledHead { method: method.title(), layer: printable(&layer.name), reason }
                 })?;
-                Some(emit_row(&mut graph, &head, &linear, explained)?)
+                Some(emit_row(&mut graph, &head, &linear, explained, layer.view.shape().len())?)
             }
             None => None,
         };
@@ -266,11 +279,27 @@ impl Plan {
         })
     }
 
+    /// That there are pictures, whose maps can be drawn, rather than series or volumes.
+    ///
+    /// # Errors
+    /// [`PlanError::NotPictures`].
+    pub(crate) fn check_pictures(&self) -> Result<(), PlanError> {
+        if is_of_pictures(&self.layer) || self.layer.tensor == self.input {
+            return Ok(());
+        }
+        let (layer, shape) = (printable(&self.layer.name), show_shape(self.layer.view.shape()));
+        Err(PlanError::NotPictures { layer, shape })
+    }
+
     /// The batch size that the file fixes, if it does.
     pub fn fixed_batch(&self) -> Option<usize> {
         let batch = self.graph.shape(self.input)?.first()?.known()?;
         usize::try_from(batch).ok()
     }
+}
+
+fn is_of_pictures(layer: &Layer) -> bool {
+    layer.view.shape().len() == 4
 }
 
 /// Whether a method takes gradients in many runs.
@@ -302,8 +331,8 @@ fn is_large(size: Dim) -> bool {
 }
 
 fn note_layer(graph: &Graph, head: &Head, layer: &Layer, notes: &mut Vec<String>) {
-    let (name, (rows, columns)) = (printable(&layer.name), layer.view.grid());
-    if (rows, columns) == (1, 1) {
+    let name = printable(&layer.name);
+    if layer.view.is_one_cell() {
         notes.push(format!("layer \"{name}\" has one cell only: its map is the same everywhere"));
     }
     if !cells_reach_the_score(graph, head, layer) {

@@ -1,6 +1,6 @@
 use onnx_graph::Emit;
 
-use super::{At, Caveat, Emitted, Method, Needs, is_never_negative, weighted_sum};
+use super::{At, Caveat, Emitted, Method, Needs, is_never_negative, least_of_each, weighted_sum};
 
 #[doc = include_str!("grad_cam_plus_plus.md")]
 #[derive(Clone, Copy, Debug)]
@@ -41,6 +41,6 @@ fn negative_sums(e: &Emit, at: &At) -> Option<Caveat> {
     if is_never_negative(&e.graph(), at.features()) {
         return None;
     }
-    let least = e.reduce("ReduceMin", e.sum_spatial(at.features()), &[1, 2, 3], false); // [N]
+    let least = least_of_each(e, e.sum_spatial(at.features()));
     Some(Caveat { tensor: least, note: "some feature maps have a negative sum, which is taken as 0 in α" })
 }

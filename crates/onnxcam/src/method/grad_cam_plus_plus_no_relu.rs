@@ -1,6 +1,6 @@
 use onnx_graph::{Emit, Tensor};
 
-use super::{At, Caveat, Emitted, Method, Needs, reciprocal_or_zero, weighted_sum};
+use super::{At, Caveat, Emitted, Method, Needs, least_of_each, reciprocal_or_zero, weighted_sum};
 
 #[doc = include_str!("grad_cam_plus_plus_no_relu.md")]
 #[derive(Clone, Copy, Debug)]
@@ -37,7 +37,8 @@ impl Method for GradCamPlusPlusNoRelu {
 
 /// A word on those pictures for which |2 + g ΣA| is below 0.001 somewhere.
 pub(super) fn near_zero(e: &Emit, denominator: Tensor) -> Caveat {
-    let nearest = e.reduce("ReduceMin", e.abs(denominator), &[2, 3], true); // [N, K, 1, 1]
-    let tensor = e.reduce("ReduceMin", e.sub(nearest, e.scalar(1e-3)), &[1, 2, 3], false); // [N]
+    let cells: Vec<i64> = (2..e.rank(denominator) as i64).collect();
+    let nearest = e.reduce("ReduceMin", e.abs(denominator), &cells, true); // [N, K, 1, 1]
+    let tensor = least_of_each(e, e.sub(nearest, e.scalar(1e-3)));
     Caveat { tensor, note: "2 + g ΣA is nearly 0 in some cells, where α is very large" }
 }

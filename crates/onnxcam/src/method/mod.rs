@@ -330,6 +330,12 @@ fn up_sampled(e: &Emit, map: Tensor, pixels: &Pixels) -> Tensor {
     e.reshape(up, unsqueezed)
 }
 
+/// The least element of each picture, \[N\].
+fn least_of_each(e: &Emit, a: Tensor) -> Tensor {
+    let axes: Vec<i64> = (1..e.rank(a) as i64).collect();
+    e.reduce("ReduceMin", a, &axes, false)
+}
+
 /// 1 / a, and 0 where a is 0.
 fn reciprocal_or_zero(e: &Emit, a: Tensor) -> Tensor {
     let zero = e.mask("Equal", a, e.number_like(a, 0.0)); // 1 where a is 0, else 0

@@ -1,6 +1,6 @@
 use onnx_graph::{Emit, Tensor};
 
-use super::{At, Caveat, Emitted, Method, Needs, is_never_negative, reciprocal_or_zero, weighted_sum};
+use super::{At, Caveat, Emitted, Method, Needs, is_never_negative, least_of_each, reciprocal_or_zero, weighted_sum};
 
 #[doc = include_str!("xgrad_cam.md")]
 #[derive(Clone, Copy, Debug)]
@@ -38,6 +38,6 @@ fn cancelled_sums(e: &Emit, at: &At, total: Tensor) -> Option<Caveat> {
     }
     let size = e.sum_spatial(e.abs(at.features()));
     let beyond = e.sub(e.abs(total), e.scale(size, 1e-3)); // [N, K, 1, 1]
-    let tensor = e.reduce("ReduceMin", beyond, &[1, 2, 3], false); // [N]
+    let tensor = least_of_each(e, beyond);
     Some(Caveat { tensor, note: "some feature maps sum to nearly 0, and their weights are very large" })
 }

@@ -1,6 +1,6 @@
 //! Where space is: which axes of a tensor, or which parts of an axis, count the rows and the columns of a grid of cells.
 //!
-//! Convolutional networks keep it in the axes [N, K, h, w]. Transformers make tokens of it, [N, h·w, K], put class and
+//! Convolutional networks keep it in the axes [N, K, h, w]; those of series in [N, K, l], of volumes in [N, K, d, h, w]. Transformers make tokens of it, [N, h·w, K], put class and
 //! register tokens before or behind them, cut windows, [N · h/7 · w/7, 7·7, K], exchange axes, and go on with convolutions
 //! elsewhere. So each axis is written as a product of factors, the slowest first, and each operator moves, splits and joins
 //! factors as it moves elements: nothing is guessed from sizes, as that of √tokens would be.
@@ -18,7 +18,8 @@ use crate::picture::Layout;
 pub(super) enum Factor {
     /// Something without a place in the picture.
     Plain { kind: Kind, size: Dim },
-    /// Rows (axis 0 of the grid) or columns (axis 1) of a grid of `extent` of them: every `step`-th, `size` of them.
+    /// Rows (axis 0 of the grid), columns (axis 1) or what a third axis counts, `extent` of them: every `step`-th, `size`
+    /// of them.
     Space { axis: usize, size: i64, step: i64, extent: i64 },
     /// A grid in one piece, class or register tokens before and behind it.
     Tokens { before: i64, grid: Vec<Factor>, after: i64 },
@@ -44,7 +45,12 @@ pub(super) type Axis = Vec<Factor>;
 pub(super) struct Grids {
     axes: HashMap<Tensor, Vec<Axis>>,
     batch: Dim,
+    /// How many axes space has.
+    spatial: usize,
 }
+
+/// The most axes that space may have.
+const MOST: usize = 3;
 
 impl Factor {
     fn plain(kind: Kind, size: Dim) -> Axis {
@@ -164,7 +170,8 @@ impl Grids {
     /// Follows the picture through the graph.
     pub(super) fn of(graph: &Graph) -> Grids {
         let first = graph.inputs.first().and_then(|t| graph.shape(*t)?.first().copied());
-        let mut grids = Grids { axes: HashMap::new(), batch: first.unwrap_or(Dim::BATCH) };
+        let spatial = spatial_axes(graph);
+        let mut grids = Grids { axes: HashMap::new(), batch: first.unwrap_or(Dim::BATCH), spatial };
         for input in &graph.inputs {
             if let Some(shape) = graph.shape(*input) {
                 grids.axes.insert(*input, picture(shape, layout_in(graph, *input)));
@@ -190,7 +197,12 @@ impl Grids {
     /// columns all the same.
     fn is_convolution_of_pictures(&self, graph: &Graph, node: &Node) -> bool {
         let shape = node.inputs[0].and_then(|t| graph.shape(t));
-        &*node.op == "Conv" && shape.is_some_and(|s| s.len() == 4 && s[0] == self.batch)
+        &*node.op == "Conv" && shape.is_some_and(|s| s.len() == self.spatial + 2 && s[0] == self.batch)
+    }
+
+    /// How many axes space has: two in pictures, one in series, three in volumes.
+    pub(super) fn spatial(&self) -> usize {
+        self.spatial
     }
 
     /// How many pictures there are.
@@ -204,12 +216,12 @@ impl Grids {
 
     /// How a tensor becomes feature maps: where each row and each column of one grid occurs once, and all else is channels.
     pub(super) fn view(&self, graph: &Graph, t: Tensor) -> Option<View> {
-        View::of(self.axes(t)?, graph.shape(t)?, self.batch, false)
+        View::of(self.axes(t)?, graph.shape(t)?, self.batch, self.spatial, false)
     }
 
     /// The same of the picture itself too, and of what is made of it without weights.
     pub(super) fn view_of_any(&self, graph: &Graph, t: Tensor) -> Option<View> {
-        View::of(self.axes(t)?, graph.shape(t)?, self.batch, true)
+        View::of(self.axes(t)?, graph.shape(t)?, self.batch, self.spatial, true)
     }
 
     /// Whether a tensor is another one moved: the same cells of the same channels, in another order or beside fewer tokens.
@@ -319,7 +331,7 @@ impl Grids {
     }
 
     /// [N, C, h, w] -> [N, O, h', w']: rows and columns stay what they are, and where they were not known, they are what a
-    /// convolution of four axes takes them for.
+    /// convolution of as many axes as the picture has takes them for.
     fn convolved(&self, graph: &Graph, node: &Node, from: &[Dim], to: &[Dim]) -> Vec<Axis> {
         let images = |i: usize| i == 0 && from[0] == self.batch;
         let axis = |(i, size): (usize, &Dim)| if images(i) { Factor::plain(Kind::Batch, *size) } else { other(*size) };
@@ -337,7 +349,7 @@ impl Grids {
             axes.iter().flatten().any(fits)
         };
         let spatial = (2..to.len()).map(|i| {
-            let fresh = to.len() == 4 && !taken(i - 2) && !is_of(&axes[i], Kind::Channel);
+            let fresh = to.len() == self.spatial + 2 && !taken(i - 2) && !is_of(&axes[i], Kind::Channel);
             match slid(&axes[i], node, i - 2, from[i], to[i]) {
                 Some(axis) => axis,
                 None if fresh => Factor::whole(i - 2, to[i]),
@@ -408,6 +420,18 @@ impl Grids {
         }
         Some(made)
     }
+}
+
+/// How many axes space has: two where the input is a picture [N, C, H, W], else as many as the last convolution on the way
+/// has, as of a series [N, C, L] or a volume [N, C, D, H, W].
+pub(super) fn spatial_axes(graph: &Graph) -> usize {
+    let rank = |t: Option<Tensor>| t.and_then(|t| graph.shape(t)).map_or(0, <[Dim]>::len);
+    if graph.inputs.iter().any(|t| rank(Some(*t)) == 4) {
+        return 2;
+    }
+    let convolutions = graph.nodes().iter().rev().filter(|n| &*n.op == "Conv" && n.carried.is_none());
+    let spatial = convolutions.map(|n| rank(n.inputs[0]).saturating_sub(2)).find(|axes| (1..=MOST).contains(axes));
+    spatial.unwrap_or(2)
 }
 
 /// The axes of the picture, where the graph or its shape tells the channels from rows and columns.
@@ -607,7 +631,7 @@ fn reduced(axes: &[Axis], over: &[i64], keep: bool) -> Vec<Axis> {
 /// Where all that lies within patches or windows is gone (a linear layer or a mean took it), the patches are the cells.
 fn coarsened(axes: Vec<Axis>) -> Vec<Axis> {
     let mut axes = axes;
-    for which in [0, 1] {
+    for which in 0..MOST {
         let mut least = None;
         visit(&mut axes, which, &mut |_, step, _| least = Some(least.map_or(*step, |l: i64| l.min(*step))));
         let Some(least) = least.filter(|least| *least > 1) else { continue };

@@ -4,14 +4,14 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use onnx_graph::{DataType, Dim, Graph, Node, PREFIX, Tensor, printable, show_shape};
 
-use super::grid::{Axis, Factor, Grids, Kind};
+use super::grid::{Axis, Factor, Grids, Kind, spatial_axes};
 use super::reach::Reach;
 use super::{Head, View};
 
 /// A layer that can be explained.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Layer {
-    /// Its tensor: the feature maps A, [N, K, h, w], or what holds them otherwise, as the tokens [N, T, K] of a transformer.
+    /// Its tensor: the feature maps A, [N, K, h, w], [N, K, l] or [N, K, d, h, w], or what holds them otherwise, as the tokens [N, T, K] of a transformer.
     pub tensor: Tensor,
     /// How that becomes feature maps.
     pub view: View,
@@ -47,7 +47,7 @@ pub enum LayerError {
     )]
     NoFeatureMaps,
     #[error(
-        "the feature maps have {} behind their channels, the last are \"{layer}\" {shape}\nhint: only networks of pictures, [N, channels, height, width], are explained", count_axes(*.spatial)
+        "the feature maps have {} behind their channels, the last are \"{layer}\" {shape}\nhint: networks of pictures, [N, channels, height, width], of series and of volumes are explained", count_axes(*.spatial)
     )]
     NotPictures { layer: String, shape: String, spatial: usize },
     #[error(
@@ -97,20 +97,22 @@ impl<'g> Space<'g> {
         if !self.graph.tensor(t).dtype.is_some_and(|d| d.is_float()) {
             return None;
         }
-        let picture = || self.grids.view_of_any(self.graph, t).filter(|_| is_feature_map(self.graph, t));
+        let picture = || self.grids.view_of_any(self.graph, t).filter(|_| self.is_feature_map(t));
         let known = self.grids.view(self.graph, t).or_else(picture);
-        known.or_else(|| self.as_convolved(t).filter(|view| view.grid() != (1, 1)))
+        known.or_else(|| self.as_convolved(t).filter(|view| !view.is_one_cell()))
+    }
+
+    fn is_feature_map(&self, t: Tensor) -> bool {
+        is_feature_map(self.graph, t, self.grids.spatial())
     }
 
     /// [N, K, h, w] as it is, where nothing is known that speaks against it.
     fn as_convolved(&self, t: Tensor) -> Option<View> {
-        let shape = self.graph.shape(t).filter(|shape| is_feature_map(self.graph, t) && shape.len() == 4)?;
+        let shape = self.graph.shape(t).filter(|_| self.is_feature_map(t))?;
         let apart = |axis: &Axis| axis.iter().all(|f| !f.is_spatial());
         let plain = |axis: &Axis| axis.iter().all(|f| f.is(Kind::Other));
         let fits = |axes: &[Axis]| match axes {
-            [images, channels, rows, columns] => {
-                [images, channels].into_iter().all(apart) && plain(rows) && plain(columns)
-            }
+            [images, channels, cells @ ..] => [images, channels].into_iter().all(apart) && cells.iter().all(plain),
             _ => false,
         };
         let all = shape[0] == self.grids.batch() && self.grids.axes(t).is_none_or(fits);
@@ -199,7 +201,7 @@ impl<'g> Space<'g> {
 pub fn candidates(graph: &Graph, head: &Head) -> Vec<Candidate> {
     let space = Space::of(graph, head);
     let automatic = taken(&space).ok().map(|l| l.tensor);
-    let told_apart = |t: &Tensor| is_feature_map(graph, *t) || !space.is_moved(*t);
+    let told_apart = |t: &Tensor| space.is_feature_map(*t) || !space.is_moved(*t);
     let listed = |t: &Tensor| space.reach.is_live(&space.grids, *t) && told_apart(t);
     let mut found: Vec<Tensor> = space.cuts.iter().copied().filter(listed).collect();
     if let Some(t) = automatic.filter(|t| !found.contains(t)) {
@@ -237,7 +239,7 @@ fn taken(space: &Space) -> Result<Layer, LayerError> {
             }),
         };
     }
-    let other = space.cuts.iter().rev().find_map(|t| Some((*t, spatial_axes_but_two(graph, *t)?)));
+    let other = space.cuts.iter().rev().find_map(|t| Some((*t, other_axes(graph, *t, space.grids.spatial())?)));
     Err(match other {
         Some((t, spatial)) => LayerError::NotPictures {
             layer: printable(&graph.tensor(t).name),
@@ -290,7 +292,8 @@ fn has_feature_maps(graph: &Graph, head: &Head) -> bool {
     let needed = graph.needed_for(&[head.scores]);
     let on_the_way = graph.nodes().iter().zip(needed).filter(|(_, needed)| *needed);
     let mut made = on_the_way.flat_map(|(node, _)| node.outputs.iter().flatten());
-    made.any(|t| is_feature_map(graph, *t) && cells(graph, *t) > 1)
+    let spatial = spatial_axes(graph);
+    made.any(|t| is_feature_map(graph, *t, spatial) && cells(graph, *t) > 1)
 }
 
 /// The layer that a name stands for: a tensor, a node, or a module path; or the only one with that ending.
@@ -301,7 +304,7 @@ pub fn find_layer(graph: &Graph, head: &Head, query: &str) -> Result<Layer, Laye
         return Err(LayerError::Integers { layer: name(), signature: graph.tensor(t).signature() });
     }
     let space = Space::of(graph, head);
-    if space.grids.view(graph, t).is_none() && !is_feature_map(graph, t) {
+    if space.grids.view(graph, t).is_none() && !space.is_feature_map(t) {
         return Err(LayerError::Shape { layer: name(), signature: graph.tensor(t).signature() });
     }
     if !reached(graph).contains(&t) {
@@ -428,7 +431,8 @@ fn modules(graph: &Graph) -> BTreeSet<String> {
 
 /// The five names that look most like the query, as a whole or in one of their endings.
 fn nearest(graph: &Graph, modules: &BTreeSet<String>, query: &str) -> Vec<String> {
-    let maps = graph.tensors().filter(|t| is_feature_map(graph, *t) && graph.producer_index(*t).is_some());
+    let spatial = spatial_axes(graph);
+    let maps = graph.tensors().filter(|t| is_feature_map(graph, *t, spatial) && graph.producer_index(*t).is_some());
     let names = maps.map(|t| graph.tensor(t).name.to_string()).filter(|n| !n.starts_with(PREFIX));
     let mut scored: Vec<(usize, usize, String)> = names
         .chain(modules.iter().cloned())
@@ -457,16 +461,17 @@ fn maker(graph: &Graph, t: Tensor) -> Option<&Node> {
     Some(node)
 }
 
-/// How many spatial axes a convolution's output has, where they are not two: of a series, or of a volume.
-fn spatial_axes_but_two(graph: &Graph, t: Tensor) -> Option<usize> {
+/// How many spatial axes a convolution's output has, where they are not `expected`.
+fn other_axes(graph: &Graph, t: Tensor, expected: usize) -> Option<usize> {
     let convolved = graph.producer(t).filter(|n| matches!(&*n.op, "Conv" | "ConvTranspose") && n.carried.is_none());
     let spatial = convolved.and(graph.shape(t))?.len().checked_sub(2)?;
-    (spatial != 2).then_some(spatial)
+    (spatial != expected).then_some(spatial)
 }
 
-fn is_feature_map(graph: &Graph, t: Tensor) -> bool {
+/// Floats in the form that convolutions over this many axes have.
+fn is_feature_map(graph: &Graph, t: Tensor, spatial: usize) -> bool {
     let info = graph.tensor(t);
-    info.dtype.is_some_and(|d| d.is_float()) && info.shape.as_ref().is_some_and(|s| s.len() == 4)
+    info.dtype.is_some_and(|d| d.is_float()) && info.shape.as_ref().is_some_and(|s| s.len() == spatial + 2)
 }
 
 fn cells(graph: &Graph, t: Tensor) -> i64 {

@@ -16,7 +16,7 @@ pub use layer::{
     first_curved, first_rounded, is_moved,
 };
 pub use picture::{channel_axis, layout_in, picture_in_floats};
-pub use score::{AxisPart, Part, PartError, Score};
+pub use score::{AxisPart, Part, PartError, Score, Similarity};
 pub use view::View;
 
 /// Why no class score can be found.
@@ -41,6 +41,10 @@ pub enum HeadError {
         "{file} cannot make the score: {reason}\nhint: its inputs are called like the model's outputs, and it makes scores [N, classes] or [N]"
     )]
     ScoreGraph { file: String, reason: String },
+    #[error(
+        "the embedding of {to} cannot be compared with: {reason}\nhint: an embedding is an output [N, K]; --output names it where there are several"
+    )]
+    Similarity { to: String, reason: String },
     #[error(
         "the score, {score}, is {signature}\nhint: scores are floats [N, classes], or one [N], of as many pictures as there are"
     )]

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use onnx_graph::{Dim, Emit, Graph, ImportOptions, Known, Model, ModelError, Tensor, import, printable};
 
-use super::HeadError;
+use super::{HeadError, HeadOptions};
 
 /// What is explained instead of an output as it is.
 #[derive(Clone)]
@@ -25,6 +25,8 @@ pub enum Score {
         /// Its file.
         file: String,
     },
+    /// How like another picture's an output is.
+    Similarity(Similarity),
     /// Scores [N, classes], or one score \[N\], emitted behind the model: a closure gets its outputs in their order.
     Emitted(Arc<EmitScore>),
 }
@@ -34,6 +36,7 @@ impl fmt::Debug for Score {
         match self {
             Score::Part(part) => write!(f, "{part}"),
             Score::Graph { file, .. } => write!(f, "the graph of {}", printable(file)),
+            Score::Similarity(similarity) => write!(f, "the cosine similarity to {}", printable(&similarity.to)),
             Score::Emitted(_) => f.write_str("a closure"),
         }
     }
@@ -41,6 +44,18 @@ impl fmt::Debug for Score {
 
 /// Adds nodes behind a model's outputs, and answers the scores that they make.
 type EmitScore = dyn Fn(&Emit, &[Tensor]) -> Tensor + Send + Sync;
+
+/// The cosine of an output y [N, K] and the embedding r \[K\] of another picture: S = Σ_k y_k r_k / (|y| |r|), one score a
+/// picture.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Similarity {
+    /// The output; else the one that looks like scores.
+    pub output: Option<String>,
+    /// r: what the network makes of the other picture there.
+    pub embedding: Vec<f32>,
+    /// The other picture's name.
+    pub to: String,
+}
 
 /// A part of an output, as `name[c4:, 1234]` or `name[c, 10:20, :]` writes it: an entry for each axis behind the batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -143,7 +158,8 @@ impl Score {
     pub(super) fn output(&self, graph: &Graph) -> String {
         match self {
             Score::Part(part) => part.output.clone(),
-            Score::Graph { .. } | Score::Emitted(_) => {
+            Score::Similarity(Similarity { output: Some(output), .. }) => output.clone(),
+            Score::Graph { .. } | Score::Similarity(_) | Score::Emitted(_) => {
                 graph.outputs.first().map(|t| graph.tensor(*t).name.to_string()).unwrap_or_default()
             }
         }
@@ -154,6 +170,7 @@ impl Score {
         let outputs = graph.outputs.clone();
         let scores = match self {
             Score::Part(part) => part.emit(graph)?,
+            Score::Similarity(similarity) => similarity.emit(graph)?,
             Score::Emitted(emit) => {
                 let e = Emit::new(graph);
                 let scores = emit(&e, &outputs);
@@ -195,6 +212,33 @@ impl Score {
             [_, _] if float && of_pictures(&shape) => Ok(scores),
             _ => Err(HeadError::Score { score: format!("{self:?}"), signature: graph.tensor(scores).signature() }),
         }
+    }
+}
+
+impl Similarity {
+    fn emit(&self, graph: &mut Graph) -> Result<Tensor, HeadError> {
+        let options = HeadOptions { output: self.output.clone(), ..HeadOptions::default() };
+        let head = super::find_head(graph, &options)?;
+        let size = if head.binary { 1 } else { head.classes };
+        let unfit = |reason: String| HeadError::Similarity { to: printable(&self.to), reason };
+        if size != self.embedding.len() || size < 2 {
+            let output = printable(&head.output);
+            return Err(unfit(format!("it is of {} numbers, and output \"{output}\" of {size}", self.embedding.len())));
+        }
+        let r: Vec<f64> = self.embedding.iter().map(|v| f64::from(*v)).collect();
+        let length = r.iter().map(|v| v * v).sum::<f64>().sqrt();
+        if !(length > 0.0 && length.is_finite()) {
+            return Err(unfit(format!("its length is {length}, and it has no direction")));
+        }
+        let r: Vec<f64> = r.into_iter().map(|v| v / length).collect();
+        let e = Emit::new(graph);
+        let batch = e.shape(head.raw).first().copied().unwrap_or(Dim::BATCH);
+        let y = e.reshape(head.raw, vec![batch, Dim::from(size)]);
+        let product = e.reduce("ReduceSum", e.mul(y, e.constants_like(y, &[1, size], &r)), &[1], false);
+        let length = e.sqrt(e.reduce("ReduceSum", e.mul(y, y), &[1], false));
+        let cosine = e.div(product, length);
+        e.finish()?;
+        Ok(cosine)
     }
 }
 

@@ -5,7 +5,7 @@ use onnx_graph::{Dim, Emit, Shape, Tensor};
 
 use super::grid::{Axis, Factor, Kind};
 
-/// The way from a tensor to feature maps [N, K, h, w]: class and register tokens left out, every axis cut into its
+/// The way from a tensor to feature maps [N, K, h, w], of a series [N, K, l], of a volume [N, K, d, h, w]: class and register tokens left out, every axis cut into its
 /// factors, and these put in order. It only moves elements, so that ∂S/∂A goes the same way.
 #[derive(Clone, Debug, PartialEq)]
 pub struct View {
@@ -18,15 +18,16 @@ pub struct View {
 }
 
 impl View {
-    /// That of a tensor [N, K, h, w].
+    /// That of a tensor [N, K, h, w], or of as many axes as there are.
     pub fn identity(shape: &[Dim]) -> View {
         let order = (0..shape.len() as i64).collect();
         View { from: shape.to_vec(), tokens: None, factors: shape.to_vec(), order, shape: shape.to_vec() }
     }
 
     /// Of a tensor with these axes: `None` where not every row and every column of a grid of more than one cell occurs
-    /// once, or where something is neither these nor batch nor channel; colours count as channels with `pixels`.
-    pub(super) fn of(axes: &[Axis], shape: &[Dim], batch: Dim, pixels: bool) -> Option<View> {
+    /// once, or where something is neither these nor batch nor channel; colours count as channels with `pixels`. Of a grid
+    /// of `spatial` axes.
+    pub(super) fn of(axes: &[Axis], shape: &[Dim], batch: Dim, spatial: usize, pixels: bool) -> Option<View> {
         let mut tokens = None;
         let mut factors: Vec<Factor> = Vec::new();
         for (i, axis) in axes.iter().enumerate() {
@@ -45,23 +46,26 @@ impl View {
         let of_kind = |which: Kind| places(&|f| f.is(which));
         let images = of_kind(Kind::Batch);
         let channels = places(&|f| f.is(Kind::Channel) || (pixels && f.is(Kind::Pixel)));
-        let [rows, columns] = [0, 1].map(|which| {
+        let along = |which: usize| {
             let mut found = places(&|f| matches!(f, Factor::Space { axis, .. } if *axis == which));
             found.sort_by_key(|i| match factors[*i] {
                 Factor::Space { step, .. } => -step,
                 _ => 0,
             });
             found
-        });
-        let order: Vec<usize> = [&images[..], &channels, &rows, &columns].concat();
-        let (height, width) = (complete(&factors, &rows)?, complete(&factors, &columns)?);
+        };
+        let grid: Vec<Vec<usize>> = (0..spatial).map(along).collect(); // Rows, columns
+        let order: Vec<usize> = [images.clone(), channels.clone(), grid.concat()].concat();
+        let extents = grid.iter().map(|places| complete(&factors, places)).collect::<Option<Vec<i64>>>()?;
         let product =
             |places: &[usize]| places.iter().try_fold(Dim::new(1), |product, i| product.mul(factors[*i].size()));
-        let whole = order.len() == factors.len() && product(&images) == Some(batch) && height * width > 1;
+        let whole =
+            order.len() == factors.len() && product(&images) == Some(batch) && extents.iter().any(|extent| *extent > 1);
         if !whole || (channels.is_empty() && !pixels) {
             return None;
         }
-        let maps = vec![batch, product(&channels)?, Dim::new(height), Dim::new(width)];
+        let mut maps = vec![batch, product(&channels)?];
+        maps.extend(extents.into_iter().map(Dim::new));
         Some(View {
             from: shape.to_vec(),
             tokens: tokens.filter(|(_, [before, _, after])| before + after > 0),
@@ -71,15 +75,19 @@ impl View {
         })
     }
 
-    /// Shape of the feature maps, [N, K, h, w].
+    /// Shape of the feature maps, [N, K, h, w], of a series [N, K, l], of a volume [N, K, d, h, w].
     pub fn shape(&self) -> &[Dim] {
         &self.shape
     }
 
-    /// Rows and columns of the grid.
-    pub fn grid(&self) -> (i64, i64) {
-        let at = |i: usize| self.shape.get(i).and_then(|d| d.known()).unwrap_or(0);
-        (at(2), at(3))
+    /// Rows and columns of the grid, or the extents of its other number of axes.
+    pub fn grid(&self) -> Vec<i64> {
+        self.shape.iter().skip(2).map(|d| d.known().unwrap_or(0)).collect()
+    }
+
+    /// Whether there is one cell only.
+    pub(crate) fn is_one_cell(&self) -> bool {
+        self.grid().iter().all(|extent| *extent == 1)
     }
 
     /// Class and register tokens that are left out: before the grid's and behind them.

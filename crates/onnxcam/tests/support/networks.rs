@@ -35,7 +35,7 @@ pub struct Network {
 /// The cells of a layer.
 pub struct Cells {
     /// Rows and columns.
-    pub grid: (i64, i64),
+    pub grid: Vec<i64>,
     /// Class and register tokens before them and behind them.
     pub extras: (i64, i64),
 }
@@ -95,7 +95,7 @@ impl Network {
         let read = |description: &Json| {
             let number = |value: &Json| value.as_i64().unwrap();
             let cells = Cells {
-                grid: (number(&description["grid"][0]), number(&description["grid"][1])),
+                grid: description["grid"].as_array().unwrap().iter().map(number).collect(),
                 extras: (number(&description["before"]), number(&description["after"])),
             };
             (Network::read(&folder, description, Some(&input)), cells)

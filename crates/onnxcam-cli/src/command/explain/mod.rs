@@ -10,11 +10,13 @@ use std::process::ExitCode;
 use anyhow::Context;
 use onnxcam::Model;
 use onnxcam::classifier::{Outcome, PictureExplainer, Settled, Targets};
+use onnxcam::engine::Chosen;
 use onnxcam::explain::Rival;
 use onnxcam::heatmap::Colormap;
 use onnxcam::method::{Method, find, find_variant, variants};
 use onnxcam::model::Labels;
 use onnxcam::output::{Kind, Outputs, Request, Style};
+use onnxcam::picture::Picture;
 use onnxcam::source::{Source, expand};
 
 use self::preprocess::PreprocessOptions;
@@ -41,6 +43,10 @@ pub struct Arguments {
     /// beside the class explained
     #[arg(long, value_name = "CLASS")]
     against: Option<String>,
+    /// Explain how like another picture this one is: the cosine of what the network makes of both, for a network whose output
+    /// is an embedding
+    #[arg(long, value_name = "IMAGE", conflicts_with_all = ["class", "against", "score", "score_graph", "activation", "labels"])]
+    similar_to: Option<PathBuf>,
     /// The methods, with commas between; `onnxcam methods` lists them. Several cost hardly more than one
     #[arg(long, value_name = "NAME,…", value_delimiter = ',', default_value = "grad-cam++")]
     method: Vec<String>,
@@ -58,8 +64,8 @@ pub struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
     /// How many noisy pictures, masks or steps methods of many runs average over [default: as `onnxcam methods NAME` says]
-    #[arg(long, value_name = "N")]
-    samples: Option<NonZeroUsize>,
+    #[arg(long, value_name = "N", value_parser = samples)]
+    samples: Option<usize>,
     /// Look into the folders of folders
     #[arg(long)]
     recursive: bool,
@@ -117,7 +123,8 @@ Examples:
   onnxcam explain photo.jpg --class top3 --method grad-cam,grad-cam++ --save panel
   onnxcam explain photos --recursive -o maps --save overlay,map --json > results.jsonl
   onnxcam explain photo.jpg --model resnet50.onnx --layer layer4
-  onnxcam explain photo.jpg --model efficientnet-lite2";
+  onnxcam explain photo.jpg --model efficientnet-lite2
+  onnxcam explain photo.jpg --model embedder.onnx --similar-to other.jpg";
 
 /// Images to run at once where there are several.
 const BATCH: usize = 8;
@@ -131,7 +138,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 
     let model = Model::open(arguments.model.path(None, &arguments.cache)?)?;
     let methods = methods(&arguments.method, arguments.variant.as_deref())?;
-    let settled = settle(arguments, &model, &methods, if images > 1 { BATCH } else { 1 })?;
+    let early = arguments.similar_to.as_ref().map(|_| arguments.engine.choose(&arguments.cache)).transpose()?;
+    let settled = settle(arguments, &model, &methods, if images > 1 { BATCH } else { 1 }, early.as_ref())?;
     let subject = settled.subject();
     if sources.iter().any(|s| s.rows().is_none()) {
         subject.preprocess().with_context(|| format!("cannot feed pictures to {}", model.path().display()))?;
@@ -142,7 +150,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     };
     let outputs =
         plan_outputs(arguments, &model, &methods, &targets, settled.plan().rival.map(|(rival, _)| rival), &sources)?;
-    let explainer = settled.load_for(&arguments.engine.choose(&arguments.cache)?, &targets)?;
+    let chosen = early.map_or_else(|| arguments.engine.choose(&arguments.cache), Ok)?;
+    let explainer = settled.load_for(&chosen, &targets)?;
     outputs.make_folder()?;
     explain(arguments, explainer, &targets, &sources, &outputs, images)
 }
@@ -169,6 +178,7 @@ fn settle(
     model: &Model,
     methods: &[&'static dyn Method],
     batch: usize,
+    engine: Option<&Chosen>,
 ) -> anyhow::Result<Settled> {
     let mut setup = arguments
         .model
@@ -178,7 +188,7 @@ fn settle(
         .preprocess(arguments.preprocess.preprocessing()?)
         .batch(arguments.batch.map_or(batch, NonZeroUsize::get));
     if let Some(samples) = arguments.samples {
-        setup = setup.samples(samples.get());
+        setup = setup.samples(samples);
     }
     if let Some(layer) = &arguments.layer {
         setup = setup.layer(layer);
@@ -192,6 +202,11 @@ fn settle(
     if let Some(path) = &arguments.labels {
         setup = setup.labels(Labels::from_file(path)?);
     }
+    if let Some((path, engine)) = arguments.similar_to.as_ref().zip(engine) {
+        let picture = Picture::open(path)?;
+        picture.notes().iter().for_each(note);
+        setup = setup.similar_to(&picture, path.display().to_string(), engine)?;
+    }
     Ok(setup.settle()?)
 }
 
@@ -203,7 +218,8 @@ fn plan_outputs(
     rival: Option<Rival>,
     sources: &[Source],
 ) -> anyhow::Result<Outputs> {
-    let protected: Vec<PathBuf> = arguments.labels.iter().cloned().chain([model.path().to_owned()]).collect();
+    let protected: Vec<PathBuf> =
+        arguments.labels.iter().chain(&arguments.similar_to).cloned().chain([model.path().to_owned()]).collect();
     let results = &arguments.results;
     let request = Request {
         output: results.out.clone(),
@@ -264,6 +280,14 @@ fn explain(
         out::aside(format_args!("error: {failed} of {images} images could not be explained"));
     }
     Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// A number of samples.
+fn samples(text: &str) -> Result<usize, String> {
+    let count = text.parse().ok().filter(|count| *count > 0);
+    count.ok_or_else(|| {
+        "an average is over 1 sample or more; without --samples each method takes its own number".to_owned()
+    })
 }
 
 /// An opacity.

@@ -38,6 +38,21 @@ pub struct PreprocessOptions {
 }
 
 impl PreprocessOptions {
+    /// Each option, and whether it was given.
+    pub fn given(&self) -> [(&'static str, bool); 9] {
+        [
+            ("--preset", self.preset.is_some()),
+            ("--fit", self.fit.is_some()),
+            ("--resize", self.resize.is_some()),
+            ("--filter", self.filter.is_some()),
+            ("--scale", self.scale.is_some()),
+            ("--mean", self.mean.is_some()),
+            ("--std", self.std.is_some()),
+            ("--channels", self.channels.is_some()),
+            ("--layout", self.layout.is_some()),
+        ]
+    }
+
     /// These options, as the library takes them.
     pub fn preprocessing(&self) -> anyhow::Result<Preprocessing> {
         let fit = match (self.fit.as_deref(), self.resize) {

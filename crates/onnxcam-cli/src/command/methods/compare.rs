@@ -6,7 +6,7 @@ use anyhow::Context;
 use onnxcam::Model;
 use onnxcam::classifier::{Settled, Target};
 use onnxcam::compare::{Apart, Compared, Comparison, compare};
-use onnxcam::engine::Engine;
+use onnxcam::engine::{Choice, Engine};
 use onnxcam::method::{Method, find, variants};
 use onnxcam::model::Labels;
 use onnxcam::picture::Picture;
@@ -38,6 +38,26 @@ pub struct CompareOptions {
     preprocess: PreprocessOptions,
     #[command(flatten)]
     engine: EngineOptions,
+}
+
+impl CompareOptions {
+    /// An option that means nothing but to a comparison, if one was given.
+    pub fn given(&self) -> Option<&'static str> {
+        let model = &self.model;
+        let given = [
+            ("--model", model.model.is_some()),
+            ("--input-size", model.input_size.is_some()),
+            ("--input", !model.input.is_empty()),
+            ("--output", model.output.is_some()),
+            ("--score", model.score.is_some()),
+            ("--score-graph", model.score_graph.is_some()),
+            ("--activation", model.activation.is_some()),
+            ("--labels", self.labels.is_some()),
+            ("--engine", self.engine.engine != Choice::default()),
+            ("--threads", self.engine.threads.is_some()),
+        ];
+        given.into_iter().chain(self.preprocess.given()).find(|(_, given)| *given).map(|(name, _)| name)
+    }
 }
 
 /// What a method's formulas are compared with, besides each other.

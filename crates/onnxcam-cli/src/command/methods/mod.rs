@@ -44,6 +44,12 @@ Examples:
   onnxcam methods --json";
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    if let Some(option) = arguments.options.given().filter(|_| arguments.compare.is_none()) {
+        anyhow::bail!(
+            "{option} plays no part here: methods are told of without a network\nhint: with --compare IMAGE the formulas of a \
+             method are compared on a network; `onnxcam explain IMAGE --model FILE` explains one"
+        );
+    }
     let shown =
         || find_variant(arguments.name.as_deref().unwrap_or_default(), arguments.variant.as_deref().unwrap_or("paper"));
     match (&arguments.name, arguments.json) {

@@ -81,8 +81,11 @@ fn cell_by_cell(passes: &mut Passes, mask: &[&[f32]]) -> Result<Vec<Made>, RunEr
     let map = |scores: ndarray::ArrayView1<f64>| {
         let least = scores.iter().copied().fold(f64::INFINITY, f64::min);
         let range = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max) - least;
-        let value = |(y, x): (usize, usize)| {
-            if range > 0.0 { ((scores[y * w + x] - least) / range) as f32 } else { 0.0 }
+        // NaN stays NaN, which minimum and maximum pass over.
+        let value = |(y, x): (usize, usize)| match scores[y * w + x] {
+            score if score.is_nan() => f32::NAN,
+            score if range > 0.0 => ((score - least) / range) as f32,
+            _ => 0.0,
         };
         Made::from(Array2::from_shape_fn((h, w), value))
     };
