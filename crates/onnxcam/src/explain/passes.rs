@@ -17,8 +17,8 @@ use crate::target::Activation;
 /// Pictures in one run. More gain nothing on processors, and take memory.
 const PICTURES: usize = 8;
 
-/// Changed feature maps in one run of the tail, which is small where the layer lies deep.
-const ROWS: usize = 32;
+/// Changed feature maps in one run of the tail, which is small where the layer lies deep: the cells of 7 × 7.
+const ROWS: usize = 49;
 
 /// What the user says about methods of many runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -57,7 +57,7 @@ pub(super) fn first_kernel_component(e: &Emit, a: Tensor) -> Tensor {
     let negative = e.mask("Less", e.reduce("ReduceSum", e.mul(v, total), &[1], true), e.number_like(a, 0.0));
     let sign = e.sub(e.number_like(a, 1.0), e.scale(negative, 2.0));
     let map = e.mul(v, e.mul(sign, e.sqrt(eigenvalue)));
-    e.reshape(map, vec![batch, Dim::new(sizes[1]), Dim::new(sizes[2])])
+    e.reshape(map, shape.iter().enumerate().filter(|(axis, _)| *axis != 1).map(|(_, d)| *d).collect())
 }
 
 /// The eigenvector [N, n, 1], of any length, to the greatest eigenvalue of a Gram matrix [N, n, n].

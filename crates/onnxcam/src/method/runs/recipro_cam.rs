@@ -68,15 +68,11 @@ fn cell_by_cell(passes: &mut Passes, mask: &[&[f32]]) -> Result<Vec<Made>, RunEr
     let reach = mask.len() / 2;
     let scores = passes.changed(h * w, Reading::Score, |cell, mut a| {
         let (y, x) = (cell / w, cell % w);
-        let share = |i: usize, j: usize| {
+        let share = |(i, j): (usize, usize)| {
             let row = (i + reach).checked_sub(y).and_then(|i| mask.get(i));
             row.zip((j + reach).checked_sub(x)).and_then(|(row, j)| row.get(j)).copied().unwrap_or(0.0)
         };
-        for mut channel in a.axis_iter_mut(Axis(0)) {
-            for (i, mut row) in channel.axis_iter_mut(Axis(0)).enumerate() {
-                row.iter_mut().enumerate().for_each(|(j, v)| *v *= share(i, j));
-            }
-        }
+        a *= &Array2::from_shape_fn((h, w), share);
     })?;
     let map = |scores: ndarray::ArrayView1<f64>| {
         let least = scores.iter().copied().fold(f64::INFINITY, f64::min);
