@@ -29,7 +29,7 @@ fn largest_part(values: &Array2<f32>, threshold: f32) -> Option<Rectangle> {
     let mut largest: Option<(usize, [usize; 4])> = None;
     let mut open = Vec::new();
     for (start, value) in values.indexed_iter() {
-        if !(*value > threshold) || seen[start] {
+        if *value <= threshold || seen[start] {
             continue;
         }
         let (mut count, mut extent) = (0, [start.0, start.1, start.0, start.1]); // Top, left, bottom, right.
