@@ -30,7 +30,7 @@
 //! [`classifier`] is the way in; the modules below it, in the order that data takes, can be used by themselves:
 //! [`source`] (files, folders, globs), [`picture`] (decode, resize, normalise), [`model`] (the default one, class names),
 //! [`target`] (which score, which layer), [`method`], [`explain`] (the explained graph), [`engine`], [`heatmap`] (place
-//! back, colour), [`output`] (names of files), [`export`] (the explained graph as a file). What is fetched comes by [`package`] and lies in the [`cache`].
+//! back, colour), [`output`] (names of files), [`export`] (the explained graph as a file), [`metric`] (measures of maps). What is fetched comes by [`package`] and lies in the [`cache`].
 
 pub mod bench;
 pub mod cache;
