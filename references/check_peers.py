@@ -10,14 +10,14 @@ import sys
 
 import numpy as np
 import torch
-from pytorch_grad_cam import FinerCAM, FullGrad
+from pytorch_grad_cam import FinerCAM, FullGrad, GradCAM
 from pytorch_grad_cam.utils.image import scale_cam_image
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from pytorch_grad_cam.utils.svd_on_activations import get_2d_projection_kernel
 
 import networks
 from equations import finer_cam_authors_weights, kpca_cam_map, weighted_sum
-from make_family import GOLDEN, NETWORKS
+from make_family import FUSED, GOLDEN, NETWORKS, fused
 from make_pixels import full_grad, predicted
 from pictures import input_batch
 from small_networks import SMALL
@@ -59,6 +59,13 @@ def finer_cam(network, x):
         return apart(peer(x.double()), stretched(scale_cam_image(stretched(maps), x.shape[:1:-1])))
 
 
+def fused_layers(network, x, modules):
+    c = predicted(network, x)
+    ours = fused(network, x, c, modules)["grad_cam"].numpy()
+    with GradCAM(network.model, [network.model.get_submodule(name) for name in modules]) as peer:
+        return apart(peer(x.double(), [ClassifierOutputTarget(c)] * len(x)), stretched(ours))
+
+
 def main():
     worst = 0.0
     for name in NETWORKS:
@@ -72,6 +79,8 @@ def main():
             found["full-grad"] = full_grad_map(network, x)
         if network.module:
             found["finer-cam (authors)"] = finer_cam(network, x)
+        if name in FUSED:
+            found["several layers"] = fused_layers(network, x, FUSED[name])
         worst = max(worst, *found.values())
         print(name, *(f"{method} {error:.1e}" for method, error in found.items()))
     sys.exit(worst > 1e-3)

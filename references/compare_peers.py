@@ -68,7 +68,8 @@ CAPTUM_OPTIONS = {
 WHY = {
     ("grad-cam++", "pytorch-grad-cam"): "adds 1e-6 to a denominator that is often smaller",
     ("grad-cam++", "torch-cam"): "its weights are Σ g² relu(g)",
-    ("eigen-cam", "pytorch-grad-cam"): "centres each cell's channels instead of each channel's cells",
+    ("eigen-cam", "pytorch-grad-cam"): "takes the mean of each feature map away first, and has no rule for the sign",
+    ("eigen-grad-cam", "pytorch-grad-cam"): "takes the mean of each feature map away first, and has no rule for the sign",
     ("score-cam", "pytorch-grad-cam"): "up-samples corner on corner",
     ("score-cam", "torch-cam"): "brings A to 0 … 1 before it up-samples",
 }
@@ -142,7 +143,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--program", type=Path, required=True)
     program = parser.parse_args().program.resolve()
-    methods, found = listed(program), {}
+    methods = listed(program)
+    print("| network | method | package | apart | why |\n|---|---|---|---|---|")
     for name in LAYERS:
         network = networks.trained_efficientnet_lite(0) if "lite" in name else networks.build(networks.FULL_SIZE[name])
         model = network.model.float().eval()
@@ -155,17 +157,12 @@ def main():
             for method in (method for method in methods if method in names):
                 try:
                     theirs = explain(method, model, model.get_submodule(LAYERS[name]), x, predicted)
+                    pixels = names is CAPTUM
+                    apart = np.abs(comparable(maps[method], pixels) - comparable(theirs, pixels)).max()
+                    apart = f"{apart:.1e}"
                 except Exception as error:
-                    found.setdefault((method, package), {})[name] = f"{type(error).__name__}"
-                    continue
-                pixels = names is CAPTUM
-                ours, theirs = comparable(maps[method], pixels), comparable(theirs, pixels)
-                found.setdefault((method, package), {})[name] = np.abs(ours - theirs).max()
-    print("| method | package |", " | ".join(LAYERS), "| why |")
-    print("|---|---|" + "---|" * (len(LAYERS) + 1))
-    for (method, package), by in found.items():
-        cells = [f"{by[name]:.1e}" if isinstance(by.get(name), float) else by.get(name, "–") for name in LAYERS]
-        print(f"| {method} | {package} |", " | ".join(cells), f"| {WHY.get((method, package), '')} |")
+                    apart = type(error).__name__
+                print(f"| {name} | {method} | {package} | {apart} | {WHY.get((method, package), '')} |", flush=True)
     print("\n" + ", ".join(f"{package} {version(distribution)}" for package, distribution, _, _ in PACKAGES))
 
 

@@ -10,13 +10,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch.nn import functional as F
 
 import networks
 from arrays import save_npz
-from equations import FAMILY, FINER, MAPS, VARIANTS, shapley_cam_weights, weighted_sum
+from equations import FAMILY, FINER, MAPS, VARIANTS, grad_cam_pp_weights, grad_cam_weights, shapley_cam_weights, weighted_sum
 from make_lite import PHOTOGRAPHS, centre, normalised
 from networks import trained_efficientnet_lite
-from pictures import photograph
+from pictures import input_batch, photograph
 from small_networks import SMALL
 
 GOLDEN = Path(__file__).parent.parent / "crates" / "onnxcam" / "tests" / "golden"
@@ -85,8 +86,62 @@ def of_photograph(network, name):
     return {"class": predicted.numpy()} | references(a, *derivatives(network.score, a, [predicted]), finer(network.score, a, [predicted]))
 
 
+# Networks, and the modules of several target layers.
+FUSED = {
+    "vgg": ("features.4", "features.9", "features.14"),
+    "squeezenet": ("features.4", "features.8"),
+    "resnet18": ("layer2", "layer3", "layer4"),
+    "mobilenet_v3": ("features.3", "features.7"),
+    "efficientnet": ("features.2", "features.5"),
+}
+# Every how many pixels of these maps is kept.
+SAMPLING = 5
+
+
+def fused(network, x, c, modules):
+    """The maps of several layers as one: each one's relu from 0 to 1, up-sampled to the picture, averaged. {key: [N, H, W]}"""
+    seen = {}
+
+    def keep(name):
+        def hook(module, inputs, output):
+            seen[name] = output
+            return output.clone()  # What comes behind may write over it.
+
+        return network.model.get_submodule(name).register_forward_hook(hook)
+
+    handles = [keep(name) for name in modules]
+    scores = network.model(x.double())
+    for handle in handles:
+        handle.remove()
+    layers = [seen[name] for name in modules]
+    gradients = torch.autograd.grad(scores[:, c].sum(), layers)
+    out = {}
+    for key, weights_of in (("grad_cam", grad_cam_weights), ("grad_cam_pp", grad_cam_pp_weights)):
+        total = 0
+        for a, g in zip(layers, gradients):
+            a = a.detach()
+            m = weighted_sum(weights_of(a, g), a)[0].clamp(min=0)
+            low, high = m.amin((1, 2), keepdim=True), m.amax((1, 2), keepdim=True)
+            m = torch.where(high > low, (m - low) / (high - low), 0)
+            total = total + F.interpolate(m[:, None], x.shape[2:], mode="bilinear", align_corners=False)[:, 0]
+        out[key] = total / len(modules)
+    return out
+
+
+def fused_of(name):
+    network = networks.build(SMALL[name])
+    network.model.double()
+    x = input_batch(*network.input_size)
+    c = int(network.model(x.double())[0].argmax())
+    maps = fused(network, x, c, FUSED[name])
+    sampled = {key: m[:, ::SAMPLING, ::SAMPLING].numpy().astype(np.float32) for key, m in maps.items()}
+    return {"class": np.array(c)} | sampled
+
+
 def main(out=GOLDEN / "family"):
     out.mkdir(parents=True, exist_ok=True)
+    for name in FUSED:
+        save_npz(out / f"fused.{name}.npz", **fused_of(name))
     for name in NETWORKS:
         save_npz(out / f"{name}.npz", **of_network(name))
     network = trained_efficientnet_lite(0)

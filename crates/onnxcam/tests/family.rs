@@ -12,11 +12,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use both::{engines, explainer, run};
-use ndarray::{Array1, ArrayD, Axis};
+use ndarray::{Array1, ArrayD, Axis, Slice};
 use networks::{Errors, Failures, Network, apart, most};
 use onnx_graph::Model;
 use onnxcam::engine::Engine;
-use onnxcam::explain::{Explained, Plan, PlanOptions};
+use onnxcam::explain::{Explained, Plan, PlanOptions, SplitExplainer};
 use onnxcam::method::find_variant;
 use onnxcam::model::catalogue::EFFICIENTNET_LITE0;
 use onnxcam::model::model;
@@ -98,6 +98,79 @@ fn weights_and_maps_are_the_definitions() {
     }
     failures.are_none();
     assert!(count >= 19, "{count} exports and engines");
+}
+
+/// Networks, and the modules whose maps are fused.
+const FUSED: [(&str, &[&str]); 5] = [
+    ("vgg", &["features.4", "features.9", "features.14"]),
+    ("squeezenet", &["features.4", "features.8"]),
+    ("resnet18", &["layer2", "layer3", "layer4"]),
+    ("mobilenet_v3", &["features.3", "features.7"]),
+    ("efficientnet", &["features.2", "features.5"]),
+];
+
+fn of_layers(modules: &[&str]) -> PlanOptions {
+    let names: Vec<String> = modules.iter().map(|name| (*name).to_owned()).collect();
+    PlanOptions { layer: names.first().cloned(), fused: names[1..].to_vec(), ..PlanOptions::default() }
+}
+
+/// Maps of several layers as one, whatever the order in which they are named, from one run and in two parts.
+#[test]
+fn fused_layers_are_the_mean_of_their_maps() {
+    let mut failures = Failures::default();
+    let mut count = 0;
+    for (network, (_, modules)) in
+        Network::golden().into_iter().filter_map(|n| FUSED.iter().find(|(name, _)| *name == n.name).map(|f| (n, f)))
+    {
+        let reference = npz(golden(&format!("family/fused.{}.npz", network.name)));
+        let class = reference["class"][[]] as i64;
+        let methods = ["grad-cam", "grad-cam++"].map(|name| find_variant(name, "paper").unwrap());
+        let backwards: Vec<&str> = modules.iter().rev().copied().collect();
+        for (export, engine) in
+            network.exports[..2].iter().flat_map(|e| engines().into_iter().map(move |engine| (e, engine)))
+        {
+            let plan =
+                Plan::new(&export.open(), &methods, &of_layers(modules)).unwrap_or_else(|e| panic!("{export}: {e}"));
+            assert_eq!(plan.layer.name.split(", ").count(), modules.len(), "{}", plan.layer.name);
+            let mut found = run(&mut explainer(&plan, &engine, 2), &network.input, class);
+            let plan = Plan::new(&export.open(), &methods, &of_layers(&backwards)).unwrap();
+            let mut split = SplitExplainer::new(&plan, &engine, 2, None).unwrap().expect("two parts");
+            let handed = split.backbone(&network.input).unwrap();
+            let rows: Vec<_> = handed.iter().map(|handed| (handed, class)).collect();
+            found.extend(split.tail(&rows).unwrap());
+            let mut errors = Errors::default();
+            for (i, found) in found.iter().enumerate() {
+                for (m, key) in ["grad_cam", "grad_cam_pp"].into_iter().enumerate() {
+                    let map = found.maps[m].slice_each_axis(|_| Slice::new(0, None, 5)).to_owned().into_dyn();
+                    let expected = reference[key].index_axis(Axis(0), i % 2).to_owned();
+                    errors.add(key, apart(&map, &expected, most(&expected)));
+                }
+            }
+            failures.note(export, &engine, &errors, errors.beyond(1e-4));
+            count += 1;
+        }
+    }
+    failures.are_none();
+    assert!(count >= 10, "{count} exports and engines");
+}
+
+/// What makes no map of several layers says why.
+#[test]
+fn methods_that_cannot_be_fused() {
+    let network = Network::golden().into_iter().find(|n| n.name == "resnet18").unwrap();
+    let model = network.exports[0].open();
+    let of = |name: &str, options: PlanOptions| {
+        Plan::new(&model, &[find_variant(name, "paper").unwrap()], &options).unwrap_err().to_string()
+    };
+    let both = || of_layers(&["layer3", "layer4"]);
+    let error = of("score-cam", both());
+    assert!(error.starts_with("Score-CAM cannot be fused over several layers: it takes many runs"), "{error}");
+    let error = of("guided-grad-cam", both());
+    assert!(error.contains("it is made in the space of the picture\nhint: name one layer"), "{error}");
+    let error = of("grad-cam", PlanOptions { signed: true, ..both() });
+    assert!(error.contains("and --signed asks for the rest"), "{error}");
+    let error = of("grad-cam", of_layers(&["layer4", "layer5"]));
+    assert!(error.contains("layer5"), "{error}");
 }
 
 fn agrees_on_photographs(engine: &Arc<dyn Engine>) {

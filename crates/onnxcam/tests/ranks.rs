@@ -154,6 +154,10 @@ fn what_is_for_pictures_says_so() {
             let error = plan(&model, &[method], &PlanOptions::default()).unwrap_err();
             assert!(matches!(error, PlanError::NoPixels { .. }), "{export}, {method}: {error}");
         }
+        let layer = plan(&model, &["grad-cam"], &PlanOptions::default()).unwrap().layer.name;
+        let twice = PlanOptions { layer: Some(layer.clone()), fused: vec![layer], ..PlanOptions::default() };
+        let error = plan(&model, &["grad-cam"], &twice).unwrap_err();
+        assert!(matches!(error, PlanError::NotFused { .. }), "{export}: {error}");
         let classifier = onnxcam::Model::open(folder().join(&export)).unwrap();
         let error = classifier.explain_with(&[&GradCam]).settle().unwrap_err().to_string();
         let expected = "only those of pictures, [N, channels, height, width], can be drawn";

@@ -63,6 +63,15 @@ impl<'m> Setup<'m> {
         self
     }
 
+    /// Several target layers, by name: one map is made of them, the mean of each one's map stretched to 0..=1 and up-sampled to
+    /// the picture. They share one forward and one backward pass.
+    pub fn layers<S: Into<String>>(mut self, names: impl IntoIterator<Item = S>) -> Self {
+        let mut names = names.into_iter().map(Into::into);
+        self.options.layer = names.next();
+        self.options.fused = names.collect();
+        self
+    }
+
     /// The output with the class scores; else the one that looks like it.
     pub fn output(mut self, name: impl Into<String>) -> Self {
         self.options.head.output = Some(name.into());

@@ -62,12 +62,12 @@ impl Choice {
 
 /// What the methods need of gradients, each swept once.
 pub(super) struct Gradients {
-    /// At the target layer.
-    pub layer: Option<Tensor>,
+    /// At each target layer; none where no method needs them.
+    pub layers: Vec<Tensor>,
     /// The same of the score less those of similar classes.
-    similar: Vec<(Similar, Tensor)>,
-    /// H A there, H the second derivative; none where it is 0.
-    pub curvature: Option<Tensor>,
+    similar: Vec<(Similar, Vec<Tensor>)>,
+    /// H A at each layer, H the second derivative; none where it is 0.
+    curvature: Vec<Option<Tensor>>,
     /// At the picture, by each rule.
     pixels: Vec<(ActivationRule, Pixels)>,
     /// At the biases of convolutions and batch normalisations.
@@ -80,13 +80,23 @@ impl Gradients {
         methods: &[&'static dyn Method],
         head: &Head,
         explained: Choice,
-        layer: &Layer,
+        layers: &[Layer],
         input: Tensor,
         layout: Option<Layout>,
     ) -> Result<Gradients, PlanError> {
         let needs = |rule| methods.iter().find(|m| m.needs().pixels == Some(rule));
-        let mut gradients =
-            Gradients { layer: None, similar: Vec::new(), curvature: None, pixels: Vec::new(), biases: Vec::new() };
+        let mut gradients = Gradients {
+            layers: Vec::new(),
+            similar: Vec::new(),
+            curvature: Vec::new(),
+            pixels: Vec::new(),
+            biases: Vec::new(),
+        };
+        let tensors: Vec<Tensor> = layers.iter().map(|layer| layer.tensor).collect();
+        let at_layers = |found: &mut dyn Iterator<Item = Option<Tensor>>| -> Result<Vec<Tensor>, LayerError> {
+            let off = |layer: &Layer| LayerError::OffThePath { layer: printable(&layer.name) };
+            layers.iter().map(|layer| found.next().flatten().ok_or_else(|| off(layer))).collect()
+        };
         let biases = if methods.iter().any(|m| m.needs().biases) { biases(graph) } else { Vec::new() };
         for rule in [ActivationRule::Exact, ActivationRule::Guided, ActivationRule::Deconvnet] {
             let at_layer = rule == ActivationRule::Exact
@@ -100,15 +110,15 @@ impl Gradients {
                 }
             };
             let biases = if rule == ActivationRule::Exact { biases.as_slice() } else { &[] };
-            let ends = at_layer.then_some(layer.tensor).into_iter().chain(picture.map(|(input, _)| input));
+            let at: &[Tensor] = if at_layer { &tensors } else { &[] };
+            let ends = at.iter().copied().chain(picture.map(|(input, _)| input));
             let ends: Vec<Tensor> = ends.chain(biases.iter().map(|b| b.output)).collect();
             if ends.is_empty() {
                 continue;
             }
             let mut found = emit_gradients(graph, head, explained, &ends, rule)?.into_iter();
             if at_layer {
-                let off = || LayerError::OffThePath { layer: printable(&layer.name) };
-                gradients.layer = Some(found.next().flatten().ok_or_else(off)?);
+                gradients.layers = at_layers(&mut found)?;
             }
             if let Some((input, channels)) = picture {
                 let off = || LayerError::OffThePath { layer: printable(&graph.tensor(input).name) };
@@ -126,24 +136,31 @@ impl Gradients {
         for similar in [Similar::Mean, Similar::Probable] {
             if methods.iter().any(|m| m.needs().similar == Some(similar)) {
                 let seed = (head.scores, emit_similar(graph, head, explained, similar)?);
-                let found = gradient_by(graph, &[seed], &[layer.tensor], ActivationRule::Exact)?[0];
-                let off = || LayerError::OffThePath { layer: printable(&layer.name) };
-                gradients.similar.push((similar, found.ok_or_else(off)?));
+                let found = gradient_by(graph, &[seed], &tensors, ActivationRule::Exact)?;
+                gradients.similar.push((similar, at_layers(&mut found.into_iter())?));
             }
         }
-        if let Some(g) = gradients.layer.filter(|_| methods.iter().any(|m| m.needs().curvature)) {
-            // ∂⟨g, A'⟩/∂A for A' = A held fast: as H is symmetric, that is H A.
-            gradients.curvature = onnx_autodiff::gradient(graph, &[(g, layer.tensor)], &[layer.tensor])?[0];
+        if methods.iter().any(|m| m.needs().curvature) {
+            for (g, layer) in gradients.layers.iter().zip(&tensors) {
+                // ∂⟨g, A'⟩/∂A for A' = A held fast: as H is symmetric, that is H A.
+                gradients.curvature.push(onnx_autodiff::gradient(graph, &[(*g, *layer)], &[*layer])?[0]);
+            }
         }
         Ok(gradients)
     }
 
-    /// The gradient at the layer that a method needs, of its tensor's shape.
-    pub fn at_layer(&self, similar: Option<Similar>) -> Option<Tensor> {
-        match similar {
-            Some(of) => self.similar.iter().find(|(similar, _)| *similar == of).map(|(_, t)| *t),
-            None => self.layer,
-        }
+    /// The gradient at a layer that a method needs, of its tensor's shape.
+    pub fn at_layer(&self, layer: usize, similar: Option<Similar>) -> Option<Tensor> {
+        let all = match similar {
+            Some(of) => &self.similar.iter().find(|(similar, _)| *similar == of)?.1,
+            None => &self.layers,
+        };
+        all.get(layer).copied()
+    }
+
+    /// H A at a layer.
+    pub fn curvature(&self, layer: usize) -> Option<Tensor> {
+        self.curvature.get(layer).copied().flatten()
     }
 
     pub fn pixels(&self, rule: ActivationRule) -> Option<Pixels> {

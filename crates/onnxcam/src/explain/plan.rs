@@ -2,13 +2,13 @@
 
 use onnx_autodiff::{ActivationRule, GradientError, activations_between};
 use onnx_graph::{
-    DataType, Dim, Emit, EmitError, Graph, ImportOptions, Imported, Model, ModelError, TARGET, Tensor, import,
-    printable, show_shape,
+    Attributes, DataType, Dim, Emit, EmitError, Graph, ImportOptions, Imported, Model, ModelError, TARGET, Tensor,
+    import, lower, printable, show_shape,
 };
 
 use super::gradients::{Choice, Gradients, emit_class, emit_rival, emit_row};
 use super::pooled_head::pooled_linear_head;
-use crate::method::{At, Caveat, Method, Similar};
+use crate::method::{At, Caveat, Emitted, Method, Needs, Similar, reciprocal_or_zero};
 use crate::picture::Layout;
 use crate::target::{
     Head, HeadError, HeadOptions, Layer, LayerError, View, automatic_layer, cells_reach_the_score, channel_axis,
@@ -24,6 +24,8 @@ pub struct PlanOptions {
     pub head: HeadOptions,
     /// The target layer by tensor, node or module name; the automatic one otherwise.
     pub layer: Option<String>,
+    /// Further target layers, whose maps are fused with the first one's.
+    pub fused: Vec<String>,
     /// Explain the difference to another class's score: S = S_class − S_rival.
     pub rival: Option<Rival>,
     /// Leave the last relu of each method out.
@@ -75,6 +77,10 @@ pub enum PlanError {
         "{method} is made at the picture, and the input is {input}\nhint: it takes pictures, [N, channels, height, width] or [N, height, width, channels], in floats or cast to them first"
     )]
     NoPixels { method: &'static str, input: String },
+    #[error(
+        "{method} cannot be fused over several layers: {reason}\nhint: name one layer, or a method of feature maps such as grad-cam or layercam"
+    )]
+    NotFused { method: &'static str, reason: &'static str },
     #[error(
         "the model has {} inputs to feed:\n{}\nhint: one of them is the picture; {}", inputs.len(), inputs.join("\n"), give(others)
     )]
@@ -163,16 +169,24 @@ impl Plan {
             1 => format!("explained is {}", printable(score)),
             classes => format!("explained is {}, of {classes} classes counted from 0", printable(score)),
         }));
-        let layer = match &options.layer {
-            _ if !methods.iter().any(|m| m.needs().features) => the_picture(&graph, input),
-            Some(name) => find_layer(&graph, &head, name)?,
-            None => automatic_layer(&graph, &head)?,
+        let needed = methods.iter().any(|m| m.needs().features);
+        let layers: Vec<Layer> = match (&options.layer, options.fused.as_slice()) {
+            _ if !needed => vec![the_picture(&graph, input)],
+            (None, []) => vec![automatic_layer(&graph, &head)?],
+            (first, more) => {
+                first.iter().chain(more).map(|name| find_layer(&graph, &head, name)).collect::<Result<_, _>>()?
+            }
         };
-        if let Some(name) = options.layer.as_ref().filter(|_| layer.tensor == input) {
+        let layer = fused_layer(&graph, &layers);
+        if let Some(name) = options.layer.as_ref().filter(|_| !needed) {
             let name = printable(name);
             notes.push(format!("--layer \"{name}\" plays no part: no method asked for takes feature maps"));
         }
-        note_layer(&graph, &head, &layer, &mut notes);
+        let channels = channel_axis(&graph, input, options.layout);
+        if layers.len() > 1 {
+            check_fused(&graph, input, channels, &layers, methods, options.signed)?;
+        }
+        layers.iter().for_each(|layer| note_layer(&graph, &head, layer, &mut notes));
         let of_pictures = methods.iter().find(|m| m.runs().is_some() && m.needs().features && !is_of_pictures(&layer));
         if let Some(method) = of_pictures {
             let (layer, shape) = (printable(&layer.name), show_shape(layer.view.shape()));
@@ -190,39 +204,38 @@ impl Plan {
             None => None,
         };
         let explained = Choice { class, rival: rival.map(|(_, t)| t) };
-        let gradients = Gradients::new(&mut graph, methods, &head, explained, &layer, input, options.layout)?;
-        let features = as_maps(&mut graph, &layer, layer.tensor)?;
-        let mut viewed = |t: Option<Tensor>| t.map(|t| as_maps(&mut graph, &layer, t)).transpose();
-        let curvature = viewed(gradients.curvature)?;
-        let kinds = [None, Some(Similar::Mean), Some(Similar::Probable)];
-        let at_layer: Vec<(Option<Similar>, Option<Tensor>)> =
-            kinds.into_iter().map(|of| Ok((of, viewed(gradients.at_layer(of))?))).collect::<Result<_, EmitError>>()?;
-        let head_row = match methods.iter().find(|m| m.needs().pooled_head) {
-            Some(method) => {
-                let linear = pooled_linear_head(&graph, &head, layer.tensor).map_err(|reason| {
-                    PlanError::NoPooledHead { method: method.title(), layer: printable(&layer.name), reason }
-                })?;
-                Some(emit_row(&mut graph, &head, &linear, explained, layer.view.shape().len())?)
-            }
-            None => None,
-        };
-        let curved = first_curved(&graph, &head, layer.tensor).map(|node| graph.describe(node));
+        let gradients = Gradients::new(&mut graph, methods, &head, explained, &layers, input, options.layout)?;
+        let mut of_layers = Vec::new();
+        for (i, layer) in layers.iter().enumerate() {
+            let features = as_maps(&mut graph, layer, layer.tensor)?;
+            let mut viewed = |t: Option<Tensor>| t.map(|t| as_maps(&mut graph, layer, t)).transpose();
+            let curvature = viewed(gradients.curvature(i))?;
+            let kinds = [None, Some(Similar::Mean), Some(Similar::Probable)].into_iter();
+            let kinds = kinds.map(|of| Ok((of, viewed(gradients.at_layer(i, of))?)));
+            let gradients = kinds.collect::<Result<_, EmitError>>()?;
+            let head_row = match methods.iter().find(|m| m.needs().pooled_head) {
+                Some(method) => {
+                    let linear = pooled_linear_head(&graph, &head, layer.tensor).map_err(|reason| {
+                        PlanError::NoPooledHead { method: method.title(), layer: printable(&layer.name), reason }
+                    })?;
+                    Some(emit_row(&mut graph, &head, &linear, explained, layer.view.shape().len())?)
+                }
+                None => None,
+            };
+            of_layers.push(OfLayer { features, gradients, curvature, head_row });
+        }
+        let main = layers.iter().position(|l| l.tensor == layer.tensor).unwrap_or(0);
+        let curved = layers.iter().find_map(|layer| first_curved(&graph, &head, layer.tensor));
+        let curved = curved.map(|node| graph.describe(node));
         let maps: Vec<(At, Vec<String>)> = methods
             .iter()
             .map(|method| {
                 let needs = method.needs();
                 let pixels = needs.pixels.and_then(|rule| gradients.pixels(rule));
                 let at = At {
-                    features: needs.features.then_some(features),
-                    gradient: at_layer
-                        .iter()
-                        .find(|(of, _)| *of == needs.similar)
-                        .and_then(|(_, t)| *t)
-                        .filter(|_| needs.gradient),
-                    curvature: curvature.filter(|_| needs.curvature),
-                    head_row: head_row.filter(|_| needs.pooled_head),
                     pixels,
                     biases: if needs.biases { gradients.biases.clone() } else { Vec::new() },
+                    ..of_layers[main].at(needs)
                 };
                 let curved = curved.iter().filter(|_| method.is_first_order());
                 let mut notes: Vec<String> =
@@ -236,7 +249,6 @@ impl Plan {
                 (at, notes)
             })
             .collect();
-        let channels = channel_axis(&graph, input, options.layout);
         let mut runs = Vec::new();
         for (method, (at, notes)) in methods.iter().zip(&maps) {
             let Some(procedure) = method.runs() else { continue };
@@ -250,7 +262,13 @@ impl Plan {
         let e = Emit::new(&mut graph);
         let nodes = methods.iter().zip(maps).filter(|(method, _)| method.runs().is_none());
         let maps = nodes.map(|(method, (at, notes))| {
-            let emitted = method.emit(&e, &at, options.signed);
+            let emitted = match of_layers.as_slice() {
+                [_] => method.emit(&e, &at, options.signed),
+                several => {
+                    let every = several.iter().map(|of| method.emit(&e, &of.at(method.needs()), false));
+                    fused(&e, every, input, channels.unwrap_or(1))
+                }
+            };
             PlannedMap {
                 method: *method,
                 weights: emitted.weights,
@@ -270,8 +288,8 @@ impl Plan {
             rival,
             head,
             layer,
-            features,
-            gradient: gradients.layer,
+            features: of_layers[main].features,
+            gradient: gradients.at_layer(main, None),
             methods: methods.to_vec(),
             maps,
             runs,
@@ -300,6 +318,90 @@ impl Plan {
 
 fn is_of_pictures(layer: &Layer) -> bool {
     layer.view.shape().len() == 4
+}
+
+/// What methods need of a target layer, as maps [N, K, h, w].
+struct OfLayer {
+    features: Tensor,
+    gradients: Vec<(Option<Similar>, Option<Tensor>)>,
+    curvature: Option<Tensor>,
+    head_row: Option<Tensor>,
+}
+
+impl OfLayer {
+    fn at(&self, needs: Needs) -> At {
+        let gradient = self.gradients.iter().find(|(of, _)| *of == needs.similar).and_then(|(_, t)| *t);
+        At {
+            features: needs.features.then_some(self.features),
+            gradient: gradient.filter(|_| needs.gradient),
+            curvature: self.curvature.filter(|_| needs.curvature),
+            head_row: self.head_row.filter(|_| needs.pooled_head),
+            ..At::default()
+        }
+    }
+}
+
+/// The deepest of several layers, under the names of all.
+fn fused_layer(graph: &Graph, layers: &[Layer]) -> Layer {
+    let depth = |layer: &Layer| {
+        graph.nodes().iter().position(|n| n.outputs.contains(&Some(layer.tensor))).map_or(0, |place| place + 1)
+    };
+    let deepest = layers.iter().max_by_key(|layer| depth(layer)).cloned().expect("one layer at least");
+    let named = |what: fn(&Layer) -> &str| layers.iter().map(what).collect::<Vec<_>>().join(", ");
+    Layer { name: named(|l| &l.name), module: named(|l| &l.module), ..deepest }
+}
+
+/// Which methods make one map of several layers.
+fn check_fused(
+    graph: &Graph,
+    input: Tensor,
+    channels: Option<usize>,
+    layers: &[Layer],
+    methods: &[&'static dyn Method],
+    signed: bool,
+) -> Result<(), PlanError> {
+    for method in methods {
+        let refused = |reason| Err(PlanError::NotFused { method: method.title(), reason });
+        if !layers.iter().all(is_of_pictures) {
+            return refused("only feature maps of pictures, [N, channels, height, width], are laid over each other");
+        } else if channels.is_none() {
+            let input = graph.tensor(input).signature();
+            return Err(PlanError::NoPixels { method: method.title(), input });
+        } else if method.runs().is_some() {
+            return refused("it takes many runs, each for one layer");
+        } else if method.needs().pixels.is_some() {
+            return refused("it is made in the space of the picture");
+        } else if signed {
+            return refused(
+                "each layer's map is its positive part, stretched to 0..=1, and --signed asks for the rest",
+            );
+        }
+    }
+    Ok(())
+}
+
+/// The maps of several layers as one, [N, H, W]: the positive part of each stretched to 0..=1 (0 where it is the same everywhere),
+/// up-sampled to the picture, half-pixel bilinear, and averaged.
+fn fused(e: &Emit, every: impl Iterator<Item = Emitted>, input: Tensor, channels: usize) -> Emitted {
+    let shape = e.shape(input);
+    let [height, width] = if channels == 1 { [shape[2], shape[3]] } else { [shape[1], shape[2]] };
+    let (mut maps, mut caveat): (Vec<Tensor>, Option<Caveat>) = (Vec::new(), None);
+    for emitted in every {
+        let map = e.relu(emitted.map); // [N, h, w]
+        let low = e.reduce("ReduceMin", map, &[1, 2], true);
+        let range = e.sub(e.reduce("ReduceMax", map, &[1, 2], true), low);
+        let stretched = e.mul(e.sub(map, low), reciprocal_or_zero(e, range));
+        maps.push(lower::resize_bilinear(e, stretched, height, width));
+        caveat = match (caveat, emitted.caveat) {
+            (Some(one), Some(other)) => {
+                Some(Caveat { tensor: e.node("Min", &[one.tensor, other.tensor], Attributes::none()), ..one })
+            }
+            (one, other) => one.or(other),
+        };
+    }
+    let count = maps.len() as f64;
+    let sum = maps.into_iter().reduce(|sum, map| e.add(sum, map)).expect("one layer at least");
+    Emitted { caveat, ..Emitted::of_map(e.scale(sum, 1.0 / count)) }
 }
 
 /// Whether a method takes gradients in many runs.

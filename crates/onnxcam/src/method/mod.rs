@@ -337,7 +337,7 @@ fn least_of_each(e: &Emit, a: Tensor) -> Tensor {
 }
 
 /// 1 / a, and 0 where a is 0.
-fn reciprocal_or_zero(e: &Emit, a: Tensor) -> Tensor {
+pub(crate) fn reciprocal_or_zero(e: &Emit, a: Tensor) -> Tensor {
     let zero = e.mask("Equal", a, e.number_like(a, 0.0)); // 1 where a is 0, else 0
     e.sub(e.reciprocal(e.add(a, zero)), zero)
 }

@@ -54,9 +54,10 @@ pub struct Arguments {
     /// `onnxcam methods grad-cam++ --variant NAME` tells of one [default: paper]
     #[arg(long, value_name = "NAME")]
     variant: Option<String>,
-    /// The target layer: a tensor, a node or a module [default: the one that `onnxcam layers` marks]
+    /// The target layer: a tensor, a node or a module. Given several times, one map is made of all of them
+    /// [default: the one that `onnxcam layers` marks]
     #[arg(long, value_name = "NAME")]
-    layer: Option<String>,
+    layer: Vec<String>,
     /// Leave out the last relu of the methods: raw maps show what spoke against the class, too
     #[arg(long)]
     signed: bool,
@@ -123,6 +124,7 @@ Examples:
   onnxcam explain photo.jpg --class top3 --method grad-cam,grad-cam++ --save panel
   onnxcam explain photos --recursive -o maps --save overlay,map --json > results.jsonl
   onnxcam explain photo.jpg --model resnet50.onnx --layer layer4
+  onnxcam explain photo.jpg --model resnet50.onnx --layer layer3 --layer layer4
   onnxcam explain photo.jpg --model efficientnet-lite2
   onnxcam explain photo.jpg --model embedder.onnx --similar-to other.jpg";
 
@@ -190,8 +192,8 @@ fn settle(
     if let Some(samples) = arguments.samples {
         setup = setup.samples(samples);
     }
-    if let Some(layer) = &arguments.layer {
-        setup = setup.layer(layer);
+    if !arguments.layer.is_empty() {
+        setup = setup.layers(&arguments.layer);
     }
     if let Some(rival) = &arguments.against {
         setup = setup.against(rival);
