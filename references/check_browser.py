@@ -1,7 +1,7 @@
-"""Checks the browser page of `examples/browser`: `python references/check_browser.py EXPLAINED.onnx PHOTOGRAPH [DRAWING.png]`.
+"""Checks the page of `examples/browser`: `python references/check_browser.py EXPLAINED.onnx PHOTOGRAPH [DRAWING.png]`.
 
-First `npm install` in `examples/browser`; the browser is $CHROMIUM, else /usr/bin/chromium. The page runs in headless
-Chromium with onnxruntime-web; Python's onnxruntime then runs the file on the very input that the page made. Class and map
+First `npm install` in `examples/browser`; the browser is $CHROMIUM, else /usr/bin/chromium. The page runs there,
+headless, with onnxruntime-web; Python's onnxruntime then runs the file on the very input that the page made. Class and map
 have to agree, the map within 1e-4 of its largest cell. Prints one line; the exit status is 1 where they do not.
 """
 
@@ -31,8 +31,8 @@ def main():
     shape = [found["height"], found["width"]]
     expected = maps.reshape(-1, *shape)[0 if document["target"] else label]
     error = np.abs(np.float32(found["map"]).reshape(shape) - expected).max() / expected.max()
-    print(f"Chromium {found['browser']}: {found['said']}; onnxruntime {onnxruntime.__version__}: class {label}; ", end="")
-    print(f"maps differ by {error:.1e} of the largest cell")
+    print(f"Chromium {found['browser']}: {found['said']}; onnxruntime {onnxruntime.__version__}: class {label}; "
+          f"maps differ by {error:.1e} of the largest cell")
     sys.exit(0 if found["label"] == label and error <= 1e-4 else 1)
 
 

@@ -3,7 +3,8 @@ import * as ort from "./node_modules/onnxruntime-web/dist/ort.wasm.bundle.min.mj
 import { documentOf, input, pixels, run, seen } from "./explain.mjs";
 
 ort.env.wasm.numThreads = 1; // More need a server that isolates the page from other origins.
-const [model, photograph, said, drawing] = ["model", "photograph", "said", "drawing"].map((id) => document.getElementById(id));
+const element = (id) => document.getElementById(id);
+const [model, photograph, said, drawing] = ["model", "photograph", "said", "drawing"].map(element);
 let loaded = null;
 
 async function explain() {

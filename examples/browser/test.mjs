@@ -24,7 +24,8 @@ try {
   await page.setInputFiles("#model", resolve(model));
   await page.setInputFiles("#photograph", resolve(photograph));
   const said = page.locator("#said");
-  await page.waitForFunction(() => !document.getElementById("said").textContent.startsWith("Choose"), null, { timeout: 120000 });
+  const ready = () => !document.getElementById("said").textContent.startsWith("Choose");
+  await page.waitForFunction(ready, null, { timeout: 120000 });
   const text = await said.textContent();
   if (text.startsWith("error")) throw new Error(text);
   if (drawing) await page.locator("#drawing").screenshot({ path: drawing });

@@ -43,8 +43,8 @@ pub struct Arguments {
     /// The target layer: a tensor, a node or a module [default: the one that `onnxcam layers` marks]
     #[arg(long, value_name = "NAME")]
     layer: Option<String>,
-    /// Explain why that class rather than this one: the difference of their scores. A number, a name, or second, for the likeliest
-    /// beside the class explained
+    /// Explain why that class rather than this one: the difference of their scores. A number, a name, or second, for
+    /// the likeliest beside the class explained
     #[arg(long, value_name = "CLASS")]
     against: Option<String>,
     /// Leave out the last relu of the methods: maps show what spoke against the class, too

@@ -1,8 +1,8 @@
 //! Every class at once: what lies between class and map, for N·C rows, one a class of each picture.
 //!
-//! The network runs once. Where global average pooling and a linear head follow the layer, the gradient of a class is one
-//! number a feature map, and Σ_k w_k A^k for all classes is one matrix product, [C, K] · [K, h·w]. Elsewhere the gradients
-//! of every class are computed as those of one are, in so many rows.
+//! The network runs once. Where global average pooling and a linear head follow the layer, the gradient of a class is
+//! one number a feature map, and Σ_k w_k A^k for all classes is one matrix product, [C, K] · [K, h·w]. Elsewhere the
+//! gradients of every class are computed as those of one are, in so many rows.
 
 use std::collections::{HashMap, HashSet};
 
@@ -162,7 +162,8 @@ impl Rows<'_, '_> {
 
     /// A sum of products w · A, where A is the same for every class and w a number a feature map:
     ///
-    /// Σ_k w_k A^k as the matrix product [C, K] · [K, h·w] for each picture; Σ_ij w_k A^k_ij = w_k Σ_ij A^k_ij, as means are.
+    /// Σ_k w_k A^k as the matrix product [C, K] · [K, h·w] for each picture; Σ_ij w_k A^k_ij = w_k Σ_ij A^k_ij, and so
+    /// means.
     fn product(&mut self, node: &Node) -> Result<Option<Tensor>, ExportError> {
         if !matches!(&*node.op, "ReduceSum" | "ReduceMean") {
             return Ok(None);
