@@ -46,6 +46,15 @@ def run(engine, given):
     return dict(zip(names, engine.run(names, given)))
 
 
+def targets(document, batch, asked):
+    """The target input, where there is one: a file of every class has none."""
+    target = document["target"]
+    if target is None:
+        return {}
+    shape = [batch] + [int(d) for d in target["shape"][1:]]
+    return {target["name"]: np.full(shape, asked, np.int64)}
+
+
 def same_bits(a, b):
     return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
 
@@ -71,13 +80,12 @@ def check(path, folder, rounds):
         assert shapes[m["output"]][-len(known) :] == known, (m["output"], shapes[m["output"]])
 
     engine = session(path)
-    target, name = document["target"], document["input"]["name"]
+    name = document["input"]["name"]
     first = document["input"]["shape"][0]
     for batch in [1, 3] if isinstance(first, str) else [int(first)]:
         x = fed(engine, document["input"], picture(document["input"], batch))
-        shape = [batch] + [int(d) for d in target["shape"][1:]]
         for asked in [0] if document["class"] is None else [0, -1]:
-            answer = run(engine, {name: x, target["name"]: np.full(shape, asked, np.int64)})
+            answer = run(engine, {name: x} | targets(document, batch, asked))
             for m in document["maps"]:
                 assert np.isfinite(answer[m["output"]]).all(), m["output"]
                 assert answer[m["output"]].shape == (batch, *[int(d) for d in m["shape"][1:]])
@@ -99,9 +107,8 @@ def check(path, folder, rounds):
 
 def times(plain, explained, document, rounds):
     x = fed(plain, document["input"], picture(document["input"], 1))
-    target = np.full([1] + [int(d) for d in document["target"]["shape"][1:]], -1, np.int64)
     given = {document["input"]["name"]: x}
-    runs = [(plain, given), (explained, given | {document["target"]["name"]: target})]
+    runs = [(plain, given), (explained, given | targets(document, 1, -1))]
     took = [[], []]
     for turn in range(rounds + 3):
         for i, (engine, inputs) in enumerate(runs):

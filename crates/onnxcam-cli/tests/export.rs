@@ -59,6 +59,39 @@ explained.onnx: Grad-CAM++ of net.onnx at \"features\"
     );
 }
 
+/// Every class of each picture, contrasted: there is no target, and `show` says what is explained.
+#[test]
+fn every_class_against_another() {
+    let program = Program::new();
+    let net = program.model("net.onnx", tiny_cnn(17, 5));
+    let head = "\
+explained.onnx: Grad-CAM++ of net.onnx at \"features\"
+  input   x                   float32[N,3,16,16]   the picture
+  output  onnxcam.class       int64[N]             the predicted class
+  output  onnxcam.grad-cam++  float32[N,5,16,16]   Grad-CAM++, of every class
+";
+    let answer = program.alone(&[
+        "export",
+        &net,
+        "-o",
+        "explained.onnx",
+        "--all-classes",
+        "--against",
+        "3",
+        "--resize-to-input",
+    ]);
+    assert_eq!(answer.status, 0, "{}", answer.err);
+    let squeezed = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    for shown in [answer.out, program.alone(&["show", "explained.onnx"]).out] {
+        assert!(squeezed(&shown).starts_with(&squeezed(head)), "{shown}");
+        assert!(shown.contains("\nexplained is the score less that of class 3\n"), "{shown}");
+    }
+    let shown: Value = program.alone(&["show", "explained.onnx", "--json"]).json();
+    assert_eq!((&shown["rival"], &shown["target"]), (&3.into(), &Value::Null));
+    let both = program.alone(&["export", &net, "--all-classes", "--classes", "top2"]);
+    assert!(both.err.contains("cannot be used with"), "{}", both.err);
+}
+
 #[test]
 fn json_for_programs() {
     let program = Program::new();

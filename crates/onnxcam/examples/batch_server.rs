@@ -49,7 +49,8 @@ fn run(mut session: Box<dyn Session>, document: &Document, queue: &Receiver<Requ
         let views: Vec<_> = pictures.iter().map(|p| p.view()).collect();
         let x = Value::from(stack(Axis(0), &views).expect("each has the network's shape"));
         let predicted = Value::from(ArrayD::from_elem(IxDyn(&[pictures.len()]), -1));
-        let given = [(document.input.name.as_str(), &x), (document.target.name.as_str(), &predicted)];
+        let target = document.target.as_ref().map(|target| (target.name.as_str(), &predicted));
+        let given: Vec<_> = [(document.input.name.as_str(), &x)].into_iter().chain(target).collect();
         let found = session.run(&given, &[class, &document.maps[0].output]);
         for (i, sender) in senders.iter().enumerate() {
             let text = match found.as_deref() {

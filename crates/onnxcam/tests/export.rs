@@ -16,8 +16,9 @@ use onnx_graph::proto::{ModelProto, type_proto};
 use onnxcam::Model;
 use onnxcam::classifier::Settled;
 use onnxcam::engine::{Engine, Rten, Source, Value};
-use onnxcam::explain::{Explained, Explainer};
+use onnxcam::explain::{Explained, Explainer, Rival};
 use onnxcam::export::{Document, ExportError, ExportOptions, Exported, Gradients, Outputs, strip};
+use onnxcam::target::Score;
 use testkit::models::{Maker, tiny_cnn, tiny_cnn_ending_in, tiny_conv_head};
 
 fn settled(model: &Model, names: &[&str]) -> Settled {
@@ -69,7 +70,8 @@ fn run(
     let document = Document::of(file).unwrap();
     let mut session = engine.load(Source::Bytes(file.to_bytes()), None).unwrap_or_else(|e| panic!("{e}"));
     let (x, targets) = (Value::from(x.clone()), Value::from(targets.clone()));
-    let given = [(document.input.name.as_str(), &x), (document.target.name.as_str(), &targets)];
+    let target = document.target.as_ref().map(|port| (port.name.as_str(), &targets));
+    let given: Vec<_> = [(document.input.name.as_str(), &x)].into_iter().chain(target).collect();
     session.run(&given, of).unwrap_or_else(|e| panic!("{e}"))
 }
 
@@ -224,7 +226,7 @@ fn several_classes() {
     exported.certify(&engines()).unwrap();
     let file = exported.to_model();
     let document = Document::of(&file).unwrap();
-    assert_eq!(document.target.shape_in_words(), "[N,3]");
+    assert_eq!(document.target.unwrap().shape_in_words(), "[N,3]");
     assert_eq!(document.maps[0].shape_in_words(), "[N,3,8,8]");
     for engine in engines() {
         let targets = ArrayD::from_shape_vec(IxDyn(&[2, 3]), vec![-1, -1, 4, 0, -1, 0]).unwrap();
@@ -249,6 +251,57 @@ fn several_classes() {
     let options = ExportOptions { classes: Some(6), ..Default::default() };
     let error = Exported::of(&model, &settled, &options).unwrap_err();
     assert_eq!(error.to_string(), "6 classes were asked for, the network has 5");
+}
+
+/// Every class from one run: what the file says of each is what one for that class alone says, on every small network, for
+/// every method; all pictures in one batch where the file takes them.
+#[test]
+fn every_class() {
+    let engines = engines();
+    let mut checked = 0;
+    for network in Network::golden() {
+        for export in &network.exports {
+            let model = Model::open(&export.file).unwrap();
+            let settled = settled(&model, &network.method_names());
+            let options = ExportOptions { all_classes: true, ..Default::default() };
+            let mut exported = exported(&model, &settled, &options);
+            exported.certify(&engines).unwrap_or_else(|e| panic!("{export}: {e}"));
+            let file = exported.to_model();
+            let document = exported.document();
+            let classes = settled.plan().head.classes;
+            assert_eq!((document.target.as_ref(), &document.maps[0].shape[1]), (None, &classes.into()));
+            assert_eq!(strip(&file).unwrap().proto(), model.file().proto(), "{export}");
+            let count = settled.plan().fixed_batch().unwrap_or(network.input.len_of(Axis(0)));
+            let x = network.input.select(Axis(0), &(0..count).collect::<Vec<_>>());
+            for (engine, certificate) in engines.iter().zip(&document.certificates) {
+                if matches!(certificate.outputs, Outputs::NotCompared(_)) {
+                    continue; // As with one class.
+                }
+                assert_eq!(certificate.outputs, Outputs::Equal, "{export}: {certificate}");
+                assert!(!matches!(certificate.gradients, Gradients::Differ(_)), "{export}: {certificate}");
+                let (predicted, maps) = said(&file, engine, &x, &list(&[]));
+                let mut explainer = Explainer::new(settled.plan(), engine, 1, None).unwrap();
+                for i in 0..count {
+                    let x = picture(&x, i);
+                    let each = |class: usize| explainer.run(&x, &[class as i64]).unwrap().remove(0);
+                    let each: Vec<Explained> = (0..classes).map(each).collect();
+                    let highest = each[0].scores[predicted[[i]] as usize];
+                    assert!(each[0].scores.iter().all(|s| *s <= highest), "{export}");
+                    for (m, map) in maps.iter().enumerate() {
+                        // Where what speaks for and against a class cancels, rounding is what is left: of the largest map.
+                        let scale = each.iter().map(|e| most(&e.maps[m].clone().into_dyn())).fold(0.0, f64::max);
+                        for (class, alone) in each.iter().enumerate() {
+                            let found = map.index_axis(Axis(0), i).index_axis(Axis(0), class).to_owned();
+                            let error = apart(&found, &alone.maps[m].clone().into_dyn(), scale);
+                            assert!(error < 1e-5, "{export}, {}, class {class}: {error}", engine.name());
+                            checked += 1;
+                        }
+                    }
+                }
+            }
+        }
+    }
+    assert!(checked > 1000, "{checked}");
 }
 
 /// A map as large as the input: between the centres of cells linear, beyond them constant.
@@ -467,7 +520,10 @@ fn names_that_clash() {
             check_says_the_same(&file, &settled, &engine, &x, &[-1]);
         }
         let document = Document::of(&file).unwrap();
-        assert_eq!(document.target.name, if to == "onnxcam.target" { "onnxcam.target@2" } else { "onnxcam.target" });
+        assert_eq!(
+            document.target.unwrap().name,
+            if to == "onnxcam.target" { "onnxcam.target@2" } else { "onnxcam.target" }
+        );
         assert_eq!(
             document.maps[1].output,
             if to.ends_with("++") { "onnxcam.grad-cam++@2" } else { "onnxcam.grad-cam++" }
@@ -576,6 +632,82 @@ fn weights_that_are_shared() {
     let error = exported.save_sharing_weights(&elsewhere.path().join("a.onnx")).unwrap_err().to_string();
     assert!(error.contains("they are not in one folder\nhint: "), "{error}");
     assert_eq!(std::fs::read_dir(elsewhere.path()).unwrap().count(), 0);
+}
+
+/// A part of an output as the score, and a class that is contrasted: the file says what the program says, and what it is of.
+#[test]
+fn scores_that_are_parts_and_rivals() {
+    let (model, _folder) = open(tiny_cnn(17, 5).node("Relu", &["features"], &["seg"]).output("seg", "f32[N,12,8,8]"));
+    let x = pictures(&[2, 3, 16, 16], 7);
+    let part = || Score::Part("seg[c, 2:5, 1:4]".parse().unwrap_or_else(|e| panic!("{e}")));
+    for (rival, score) in [(Some("second"), false), (Some("2"), false), (None, true), (Some("2"), true)] {
+        let mut setup = model.explain_with(&methods(&["grad-cam++"])).layer("relu1");
+        setup = if score { setup.score(part()) } else { setup };
+        setup = rival.into_iter().fold(setup, |setup, rival| setup.against(rival));
+        let settled = setup.settle().unwrap_or_else(|e| panic!("{e}"));
+        for all_classes in [false, true] {
+            let options = ExportOptions { all_classes, ..Default::default() };
+            let mut exported = exported(&model, &settled, &options);
+            exported.certify(&engines()).unwrap_or_else(|e| panic!("{e}"));
+            let file = exported.to_model();
+            let document = Document::of(&file).unwrap();
+            assert_eq!(document, *exported.document());
+            let expected = match rival {
+                Some("second") => Some(Rival::RunnerUp),
+                rival => rival.map(|class| Rival::Class(class.parse().unwrap())),
+            };
+            assert_eq!(document.rival, expected);
+            assert_eq!(document.notes.iter().any(|note| note.starts_with("explained is seg[")), score);
+            for engine in engines() {
+                if !all_classes {
+                    check_says_the_same(&file, &settled, &engine, &x, &[-1, 1]);
+                    continue;
+                }
+                let (_, maps) = said(&file, &engine, &x, &list(&[]));
+                let alone = told(&settled, &engine, &x, &[1, 1]);
+                for (i, alone) in alone.iter().enumerate() {
+                    let expected = alone.maps[0].clone().into_dyn();
+                    let found = maps[0].index_axis(Axis(0), i).index_axis(Axis(0), 1).to_owned();
+                    assert!(apart(&found, &expected, most(&expected)) < 1e-5);
+                }
+            }
+            assert_eq!(strip(&file).unwrap().proto(), model.file().proto());
+        }
+    }
+}
+
+/// What would not fit: at the size of the layer, a number for each class and feature map.
+#[test]
+fn too_many_classes_at_once() {
+    let net = |size: usize| {
+        Maker::new(17)
+            .input("x", &format!("f32[N,3,{size},{size}]"))
+            .weights("w", &[64, 3, 3, 3])
+            .node("Conv", &["x", "w"], &["conv"])
+            .with("kernel_shape", [3, 3])
+            .node("Relu", &["conv"], &["features"])
+            .weights("w2", &[64, 64, 3, 3])
+            .node("Conv", &["features", "w2"], &["further"])
+            .with("kernel_shape", [3, 3])
+            .node("Relu", &["further"], &["bent"])
+            .node("GlobalAveragePool", &["bent"], &["pooled"])
+            .node("Flatten", &["pooled"], &["flat"])
+            .weights("fc", &[64, 500])
+            .node("MatMul", &["flat", "fc"], &["logits"])
+            .output("logits", "f32[N,500]")
+    };
+    let options = ExportOptions { all_classes: true, ..Default::default() };
+    for (size, fits) in [(18, true), (128, false)] {
+        let (model, _folder) = open(net(size));
+        let settled = model.explain_with(&methods(&["grad-cam"])).layer("features").settle().unwrap();
+        let made = Exported::of(&model, &settled, &options);
+        assert_eq!(made.is_ok(), fits);
+        let Err(error) = made.map(drop) else { continue };
+        assert!(matches!(error, ExportError::EveryClass { .. }));
+        let error = error.to_string();
+        assert!(error.contains(",64,124,124] would be too large: not every class can be explained"), "{error}");
+        assert!(error.contains("\nhint: --classes top5"), "{error}");
+    }
 }
 
 /// In the space of the picture the file has what the method says of every sample, whatever size maps are brought to. What is

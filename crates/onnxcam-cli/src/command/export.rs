@@ -43,6 +43,10 @@ pub struct Arguments {
     /// The target layer: a tensor, a node or a module [default: the one that `onnxcam layers` marks]
     #[arg(long, value_name = "NAME")]
     layer: Option<String>,
+    /// Explain why that class rather than this one: the difference of their scores. A number, a name, or second, for
+    /// the likeliest beside the class explained
+    #[arg(long, value_name = "CLASS")]
+    against: Option<String>,
     /// Leave out the last relu of the methods: maps show what spoke against the class, too
     #[arg(long)]
     signed: bool,
@@ -53,6 +57,9 @@ pub struct Arguments {
     /// [N, 5, h, w]
     #[arg(long, value_name = "topK", value_parser = top)]
     classes: Option<usize>,
+    /// Every class of each picture in one run: there is no target, maps are [N, classes, h, w]
+    #[arg(long, conflicts_with = "classes")]
+    all_classes: bool,
     /// Maps only: leave out the scores and what only they need. The target must name a class then
     #[arg(long)]
     lite: bool,
@@ -91,8 +98,12 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let settled = settle(arguments, &model)?;
     settled.plan().notes.iter().for_each(note);
     settled.subject().preprocessing_note().into_iter().for_each(note);
-    let options =
-        ExportOptions { resize_to_input: arguments.resize_to_input, classes: arguments.classes, lite: arguments.lite };
+    let options = ExportOptions {
+        resize_to_input: arguments.resize_to_input,
+        classes: arguments.classes,
+        all_classes: arguments.all_classes,
+        lite: arguments.lite,
+    };
     let mut exported = Exported::of(&model, &settled, &options)?;
     if let Some(data) = exported.to_model().data_file(&out).filter(|_| !arguments.share_weights) {
         check_file(&data, &protected, arguments.overwrite, |_| false)?;
@@ -140,6 +151,9 @@ fn settle(arguments: &Arguments, model: &Model) -> anyhow::Result<Settled> {
     let mut setup = setup.signed(arguments.signed).preprocess(arguments.preprocess.preprocessing()?);
     if let Some(layer) = &arguments.layer {
         setup = setup.layer(layer);
+    }
+    if let Some(rival) = &arguments.against {
+        setup = setup.against(rival);
     }
     Ok(setup.settle()?)
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use onnxcam::digest::Digest;
+use onnxcam::explain::Rival;
 use onnxcam::export::{Document, Port};
 use onnxcam::{Model, printable};
 use serde_json::json;
@@ -106,13 +107,22 @@ pub fn print_head(path: &Path, document: &Document) -> io::Result<()> {
         [format!("  {kind}"), printable(&port.name), signature(port), what.to_owned()]
     };
     let asked = if document.class.is_some() { "the class asked for, −1: the predicted one" } else { "the class" };
-    let mut rows = vec![row("input", &document.input, "the picture"), row("input", &document.target, asked)];
-    rows.extend(document.class.iter().map(|class| row("output", class, "the class explained")));
+    let class = if document.target.is_some() { "the class explained" } else { "the predicted class" };
+    let mut rows = vec![row("input", &document.input, "the picture")];
+    rows.extend(document.target.iter().map(|target| row("input", target, asked)));
+    rows.extend(document.class.iter().map(|port| row("output", port, class)));
     rows.extend(document.maps.iter().map(|map| {
         let signature = format!("float32{}", map.shape_in_words());
-        ["  output".to_owned(), printable(&map.output), signature, printable(&map.title)]
+        let every = if document.target.is_none() { ", of every class" } else { "" };
+        ["  output".to_owned(), printable(&map.output), signature, printable(&map.title) + every]
     }));
-    print_table(None, &[Align::Left; 4], rows.into_iter())
+    print_table(None, &[Align::Left; 4], rows.into_iter())?;
+    let rival = match document.rival {
+        Some(Rival::RunnerUp) => "the likeliest class beside it".to_owned(),
+        Some(Rival::Class(class)) => format!("class {class}"),
+        None => return Ok(()),
+    };
+    out::line(format_args!("explained is the score less that of {rival}"))
 }
 
 /// A line an engine.

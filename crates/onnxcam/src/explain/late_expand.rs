@@ -50,7 +50,7 @@ fn reduced(e: &Emit, op: &str, node: &Node, expanded: Tensor, source: Tensor) ->
 }
 
 /// What was expanded to make a tensor, axis by axis.
-fn before_expand(e: &Emit, t: Tensor) -> Option<Tensor> {
+pub(crate) fn before_expand(e: &Emit, t: Tensor) -> Option<Tensor> {
     let graph = e.graph();
     let node = graph.producer(t).filter(|n| &*n.op == "Expand" && n.carried.is_none())?;
     let source = node.inputs[0]?;

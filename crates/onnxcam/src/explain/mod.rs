@@ -17,7 +17,7 @@ mod pooled_head;
 mod split;
 
 pub use explainer::{Explained, Explainer, Handed, RunError, SplitExplainer};
-pub(crate) use late_expand::computed_before_expand;
+pub(crate) use late_expand::{before_expand, computed_before_expand};
 pub use layers::Layers;
 pub use legal::legal;
 pub use onnx_graph::TARGET;
@@ -25,3 +25,4 @@ pub use passes::{Asked, Passes, Progress, Reading, RunSettings, Runner, Watch};
 pub(crate) use piece::load;
 pub use plan::{Plan, PlanError, PlanOptions, PlannedMap, PlannedRuns, Rival};
 pub use split::Split;
+pub(crate) use split::depending;

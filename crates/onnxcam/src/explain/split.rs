@@ -68,7 +68,7 @@ fn is_a_row_a_picture(graph: &Graph, t: Tensor, fixed: Option<usize>) -> bool {
 }
 
 /// These tensors and everything that is computed from them.
-fn depending(graph: &Graph, on: &[Tensor]) -> HashSet<Tensor> {
+pub(crate) fn depending(graph: &Graph, on: &[Tensor]) -> HashSet<Tensor> {
     let mut found: HashSet<Tensor> = on.iter().copied().collect();
     for node in graph.nodes() {
         // What makes one of them does not depend on it.

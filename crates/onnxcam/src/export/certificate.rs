@@ -226,11 +226,15 @@ fn run(
     let (mut session, _folder) = load(&**engine, model, None)?;
     let document = &exported.document;
     let class = if document.class.is_some() { -1 } else { 0 };
-    let sizes = document.target.shape.iter().map(|d| d.as_u64().map_or(batch, |d| d as usize));
-    let target = Value::from(ArrayD::from_elem(IxDyn(&sizes.collect::<Vec<_>>()), class));
-    let given = [(document.input.name.as_str(), picture), (document.target.name.as_str(), &target)];
-    let given: Vec<(&str, &Value)> =
-        given.into_iter().filter(|(name, _)| session.inputs().iter().any(|port| port.name == *name)).collect();
+    let target = document.target.as_ref().map(|port| {
+        let sizes = port.shape.iter().map(|d| d.as_u64().map_or(batch, |d| d as usize));
+        (port.name.as_str(), Value::from(ArrayD::from_elem(IxDyn(&sizes.collect::<Vec<_>>()), class)))
+    });
+    let given = [(document.input.name.as_str(), picture)].into_iter();
+    let given: Vec<(&str, &Value)> = given
+        .chain(target.as_ref().map(|(name, target)| (*name, target)))
+        .filter(|(name, _)| session.inputs().iter().any(|port| port.name == *name))
+        .collect();
     let has = |name: &&&str| session.outputs().iter().any(|o| o.name == **name);
     let there: Vec<&str> = outputs.iter().filter(has).copied().collect();
     Ok(session.run(&given, &there)?)
@@ -291,7 +295,8 @@ fn slopes(
     const DIRECTIONS: usize = 2;
     let plan = &exported.plan;
     let document = &exported.document;
-    let class_name = document.class.as_ref().map(|port| port.name.as_str());
+    // Of every class, it is the first one's gradient.
+    let class_name = document.class.as_ref().filter(|_| document.target.is_some()).map(|port| port.name.as_str());
     let names: Vec<&str> = [gradient_name.as_str(), features_name].into_iter().chain(class_name).collect();
     let mut found = run(model, exported, engine, picture, batch, &names)?.into_iter();
     let answer = |what| RunError::Answer { what, shape: vec![] };

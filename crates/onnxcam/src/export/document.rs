@@ -8,7 +8,7 @@ use serde_json::{Map as Object, Value, json};
 use super::{Certificate, ExportOptions};
 use crate::classifier::{Model, Settled};
 use crate::digest::Digest;
-use crate::explain::PlannedMap;
+use crate::explain::{PlannedMap, Rival};
 use crate::picture::{Fit, Preprocess};
 
 /// The key of the metadata entry.
@@ -33,10 +33,12 @@ pub struct Document {
     pub original: Original,
     /// The picture.
     pub input: Port,
-    /// The class asked for; −1 stands for the predicted one.
-    pub target: Port,
-    /// The class explained; none where it is given.
+    /// The class asked for; −1 stands for the predicted one. None where every class is explained.
+    pub target: Option<Port>,
+    /// The class explained, or the predicted one where every class is; none where it is given.
     pub class: Option<Port>,
+    /// The class that each is contrasted with.
+    pub rival: Option<Rival>,
     /// The maps, one an output.
     pub maps: Vec<ExplainedMap>,
     /// How a picture becomes the input, as JSON; none where the input can be no picture.
@@ -110,7 +112,7 @@ pub(super) struct Facts<'a> {
     pub settled: &'a Settled,
     pub options: &'a ExportOptions,
     pub input: Port,
-    pub target: Port,
+    pub target: Option<Port>,
     pub class: Option<Port>,
     pub maps: Vec<Port>,
     pub added: Option<Added>,
@@ -193,6 +195,7 @@ impl Document {
             input,
             target,
             class,
+            rival: plan.rival.map(|(rival, _)| rival),
             maps: maps.into_iter().zip(&plan.maps).map(map).collect(),
             preprocessing: subject.preprocess().ok().map(preprocessing_json),
             notes: notes.collect(),
@@ -239,8 +242,9 @@ impl Document {
                 "activation": o.activation,
             },
             "input": self.input.to_json(),
-            "target": self.target.to_json(),
+            "target": self.target.as_ref().map(Port::to_json),
             "class": self.class.as_ref().map(Port::to_json),
+            "rival": self.rival.map(rival_json),
             "maps": self.maps.iter().map(map).collect::<Vec<_>>(),
             "preprocessing": self.preprocessing,
             "notes": self.notes,
@@ -283,14 +287,32 @@ impl Document {
                 activation: text(original, "activation")?,
             },
             input: Port::read(&value["input"])?,
-            target: Port::read(&value["target"])?,
+            target: present("target").map(Port::read).transpose()?,
             class: present("class").map(Port::read).transpose()?,
+            rival: present("rival").map(read_rival).transpose()?,
             maps: list(value, "maps")?.iter().map(map).collect::<Result<_, String>>()?,
             preprocessing: present("preprocessing").cloned(),
             notes: texts(value, "notes")?,
             certificates: list(value, "certificates")?.iter().map(Certificate::read).collect::<Result<_, _>>()?,
             added: present("added").map(read_added).transpose()?,
         })
+    }
+}
+
+/// `second`, or the class's number.
+fn rival_json(rival: Rival) -> Value {
+    match rival {
+        Rival::RunnerUp => json!("second"),
+        Rival::Class(class) => json!(class),
+    }
+}
+
+fn read_rival(value: &Value) -> Result<Rival, String> {
+    let class = value.as_u64().and_then(|class| usize::try_from(class).ok());
+    match (value.as_str(), class) {
+        (Some("second"), _) => Ok(Rival::RunnerUp),
+        (_, Some(class)) => Ok(Rival::Class(class)),
+        _ => Err("`rival` is no class".to_owned()),
     }
 }
 

@@ -4,13 +4,15 @@ use std::collections::{HashMap, HashSet};
 
 use onnx_graph::{Attributes, Constant, DataType, Dim, Emit, Graph, Tensor, lower, rewrite};
 
+use super::every_class::{EveryClass, check_size, every_class};
 use super::{ExportError, ExportOptions};
 use crate::explain::{Plan, computed_before_expand};
 
 /// What is exported of a graph.
 pub(super) struct Wanted {
     pub graph: Graph,
-    pub target: Tensor,
+    /// None where every class is explained.
+    pub target: Option<Tensor>,
     /// None where the class is not computed, but given.
     pub class: Option<Tensor>,
     /// One a planned map, in their order.
@@ -29,13 +31,18 @@ pub(super) fn wanted(
 ) -> Result<Wanted, ExportError> {
     let mut graph = plan.graph.clone();
     let single = Wanted {
-        target: plan.target,
+        target: Some(plan.target),
         class: Some(plan.class),
         maps: results(plan),
         gradient: plan.gradient.map(|g| [g, plan.layer.tensor]),
         graph: Graph::new(),
     };
     let mut wanted = match options.classes {
+        _ if options.all_classes => {
+            let EveryClass { predicted, maps, gradient } = every_class(&mut graph, plan)?;
+            let gradient = gradient.map(|g| [g, plan.layer.tensor]);
+            Wanted { target: None, class: Some(predicted), maps, gradient, graph: Graph::new() }
+        }
         None => single,
         Some(classes) => several_classes(&mut graph, plan, classes)?,
     };
@@ -54,7 +61,7 @@ pub(super) fn wanted(
         .chain(wanted.maps.iter().copied())
         .collect();
     // Given, the class is the target itself, and nothing has to be computed for it.
-    let given = wanted.class.filter(|_| options.lite);
+    let given = wanted.class.filter(|_| options.lite && wanted.target.is_some());
     let copy = rewrite(&graph, &outputs, |e, node, inputs| {
         let makes = |t: &Tensor| node.outputs.first() == Some(&Some(*t));
         if given.as_ref().is_some_and(makes) {
@@ -68,13 +75,17 @@ pub(super) fn wanted(
     let mut next = || outputs.next().expect("as many as were asked for");
     let class = class.map(|_| next());
     let gradient = wanted.gradient.map(|pair| pair.map(|_| next()));
-    let maps = wanted.maps.iter().map(|_| next()).collect();
-    let position = graph.inputs.iter().position(|t| *t == wanted.target).expect("the target is an input");
-    Ok(Wanted { target: copy.inputs[position], class, maps, gradient, graph: copy })
+    let maps: Vec<Tensor> = wanted.maps.iter().map(|_| next()).collect();
+    if options.all_classes {
+        check_size(&copy, &maps, file)?;
+    }
+    let position = |target| graph.inputs.iter().position(|t| *t == target).expect("the target is an input");
+    let target = wanted.target.map(|target| copy.inputs[position(target)]);
+    Ok(Wanted { target, class, maps, gradient, graph: copy })
 }
 
 /// What each method makes: its map, or what it says of every sample of the picture.
-fn results(plan: &Plan) -> Vec<Tensor> {
+pub(super) fn results(plan: &Plan) -> Vec<Tensor> {
     plan.maps.iter().map(|m| m.attribution.unwrap_or(m.map)).collect()
 }
 
@@ -117,7 +128,7 @@ fn several_classes(graph: &mut Graph, plan: &Plan, count: usize) -> Result<Wante
     };
     let maps = (0..maps.len()).map(stacked).collect();
     e.finish()?;
-    Ok(Wanted { target, class: Some(classes), maps, gradient, graph: Graph::new() })
+    Ok(Wanted { target: Some(target), class: Some(classes), maps, gradient, graph: Graph::new() })
 }
 
 /// [N, h, w] -> [N, 1, h, w].
@@ -128,7 +139,7 @@ fn with_class_axis(e: &Emit, map: Tensor) -> Tensor {
 }
 
 /// The nodes that depend on a tensor and that others need.
-fn between(graph: &Graph, from: Tensor, to: &[Tensor]) -> Vec<onnx_graph::Node> {
+pub(super) fn between(graph: &Graph, from: Tensor, to: &[Tensor]) -> Vec<onnx_graph::Node> {
     let needed = graph.needed_for(to);
     let mut reached = HashSet::from([from]);
     let mut nodes = Vec::new();

@@ -27,6 +27,7 @@
 
 mod certificate;
 mod document;
+mod every_class;
 mod graph;
 
 use std::collections::HashSet;
@@ -54,6 +55,9 @@ pub struct ExportOptions {
     pub resize_to_input: bool,
     /// So many classes of each picture: target and class are [N, K], maps [N, K, h, w].
     pub classes: Option<usize>,
+    /// Every class of each picture, whatever `classes` says: there is no target, class is the predicted one, maps are
+    /// [N, classes, h, w].
+    pub all_classes: bool,
     /// Maps only: the file's own outputs and what only they need are left out, and the class must be given.
     pub lite: bool,
 }
@@ -72,6 +76,10 @@ pub enum ExportError {
     Training { path: PathBuf, note: String },
     #[error("cannot add the explanation to {}: {error}", path.display())]
     Attach { path: PathBuf, error: AttachError },
+    #[error(
+        "{what}: not every class can be explained in one run\nhint: --classes top5 explains several, --layer chooses a deeper layer"
+    )]
+    EveryClass { what: String },
     #[error("{asked} classes were asked for, the network has {classes}")]
     Classes { asked: usize, classes: usize },
     #[error(
@@ -145,7 +153,7 @@ impl Exported {
         let names: HashSet<String> = tensor_names(model.file().graph()).map(str::to_owned).collect();
         let Wanted { graph, target, class, maps, gradient } = graph::wanted(plan, options, &names, size)?;
         let mut free = Free(names);
-        let inputs = [(target, free.name(TARGET))];
+        let inputs: Vec<(Tensor, String)> = target.map(|target| (target, free.name(TARGET))).into_iter().collect();
         let class = class.map(|class| (class, free.name("onnxcam.class")));
         let maps: Vec<(Tensor, String)> = maps
             .into_iter()
@@ -179,7 +187,7 @@ impl Exported {
             settled,
             options,
             input: Port::of(&plan.graph, plan.input, &plan.graph.tensor(plan.input).name),
-            target: port(target, &inputs[0].1),
+            target: inputs.first().map(|(t, name)| port(*t, name)),
             class: class.as_ref().map(|(t, name)| port(*t, name)),
             maps: maps.iter().map(|(t, name)| port(*t, name)).collect(),
             added: (!options.lite).then(|| attached.added.clone()),

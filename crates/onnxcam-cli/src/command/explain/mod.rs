@@ -50,7 +50,8 @@ pub struct Arguments {
     /// The methods, with commas between; `onnxcam methods` lists them. Several cost hardly more than one
     #[arg(long, value_name = "NAME,…", value_delimiter = ',', default_value = "grad-cam++")]
     method: Vec<String>,
-    /// The formula of Grad-CAM++: paper, literal, authors, pytorch-grad-cam, torch-cam, tf-keras-vis or xplique;
+    /// The formula of Grad-CAM++: paper, literal, authors, pytorch-grad-cam, torch-cam, tf-keras-vis or xplique; of Finer-CAM:
+    /// paper or authors;
     /// `onnxcam methods grad-cam++ --variant NAME` tells of one [default: paper]
     #[arg(long, value_name = "NAME")]
     variant: Option<String>,
