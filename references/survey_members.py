@@ -128,6 +128,9 @@ def enliven(model):
         leaf = name.rsplit(".", 1)[-1]
         if re.fullmatch(r"gamma\w*|layer_scale\w*|skipinit_gain|ls\d?|scale", leaf) and parameter.abs().max() <= 0.1:
             parameter.uniform_(0.3, 1.0)
+    for layer in model.modules():
+        if isinstance(layer, nn.Linear) and not layer.weight.any():  # torchvision's ViT: a head of zeros.
+            nn.init.xavier_uniform_(layer.weight)
 
 
 @torch.no_grad()
