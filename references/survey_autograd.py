@@ -55,7 +55,7 @@ def same(result, wanted, order):
 
 def prefix_tokens(model):
     """How many class and register tokens the model says to have before its patches."""
-    names = ("cls_token", "dist_token", "class_token")
+    names = ("cls_token", "dist_token", "class_token", "cls_token4")  # The last is CoaT's, which has one a stage.
     named = sum(isinstance(getattr(model, name, None), torch.Tensor) for name in names)
     return getattr(model, "num_prefix_tokens", named)
 
