@@ -72,7 +72,7 @@ def feature_maps(tensor, grid, prefix):
         if tensor.shape[1:3] == grid:
             return tensor.permute(0, 3, 1, 2)
         tensor = tensor.squeeze(1)  # One window.
-    for extra in (0, prefix):
+    for extra in (prefix, 0):
         for tokens in (tensor, tensor.transpose(1, 2)):
             if tokens.dim() == 3 and tokens.shape[1] == extra + height * width:
                 return tokens[:, extra:].unflatten(1, grid).permute(0, 3, 1, 2)

@@ -104,8 +104,11 @@ def build(member, seed=0):
 
         timm.layers.set_fused_attn(member.model not in UNFUSED)
         model = timm.create_model(member.model, pretrained=False)
+        if not model.num_classes:  # Published without a head.
+            model.reset_classifier(1000)
         size = timm_size(model.pretrained_cfg)
         last = model.get_classifier()
+        last = nn.ModuleList(last) if isinstance(last, tuple) else last  # A head for the class token, one for the distilled.
         last = [layer for layer in last.modules() if isinstance(layer, (nn.Linear, nn.Conv2d))][-1]
     enliven(model)
     if member.model in RELU_FIRST:
