@@ -53,7 +53,7 @@ efficientvim_m1 iformer_t
 STATIC = {"efficientnet_cc_b0_4e"}
 
 # Whose fused attention has five axes, which the newer exporter does not take; written out it is the same.
-UNFUSED = {"hiera_tiny_224"}
+UNFUSED = {"hiera_tiny_224", "nest_tiny", "twins_svt_small"}
 
 # Whose batch normalisation stands behind the relu.
 RELU_FIRST = {"convmixer_768_32"}
