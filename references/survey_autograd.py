@@ -56,7 +56,8 @@ def same(result, wanted, order):
 def prefix_tokens(model):
     """How many class and register tokens the model says to have before its patches."""
     names = ("cls_token", "dist_token", "class_token", "cls_token4")  # The last is CoaT's, which has one a stage.
-    named = sum(isinstance(getattr(model, name, None), torch.Tensor) for name in names)
+    tokens = [getattr(model, name, None) for name in names]
+    named = sum(token.shape[1] for token in tokens if isinstance(token, torch.Tensor))  # [1, tokens, K]
     if any(type(module).__name__ == "AttentionPool2d" for module in model.modules()):
         return 1  # The mean of the cells, put before them.
     return getattr(model, "num_prefix_tokens", named)
