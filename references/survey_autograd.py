@@ -55,8 +55,11 @@ def same(result, wanted, order):
 
 def prefix_tokens(model):
     """How many class and register tokens the model says to have before its patches."""
-    names = ("cls_token", "dist_token", "class_token")
-    named = sum(isinstance(getattr(model, name, None), torch.Tensor) for name in names)
+    names = ("cls_token", "dist_token", "class_token", "cls_token4")  # The last is CoaT's, which has one a stage.
+    tokens = [getattr(model, name, None) for name in names]
+    named = sum(token.shape[1] for token in tokens if isinstance(token, torch.Tensor))  # [1, tokens, K]
+    if any(type(module).__name__ == "AttentionPool2d" for module in model.modules()):
+        return 1  # The mean of the cells, put before them.
     return getattr(model, "num_prefix_tokens", named)
 
 
@@ -72,7 +75,7 @@ def feature_maps(tensor, grid, prefix):
         if tensor.shape[1:3] == grid:
             return tensor.permute(0, 3, 1, 2)
         tensor = tensor.squeeze(1)  # One window.
-    for extra in (0, prefix):
+    for extra in (prefix, 0):
         for tokens in (tensor, tensor.transpose(1, 2)):
             if tokens.dim() == 3 and tokens.shape[1] == extra + height * width:
                 return tokens[:, extra:].unflatten(1, grid).permute(0, 3, 1, 2)

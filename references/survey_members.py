@@ -53,7 +53,7 @@ efficientvim_m1 iformer_t
 STATIC = {"efficientnet_cc_b0_4e"}
 
 # Whose fused attention has five axes, which the newer exporter does not take; written out it is the same.
-UNFUSED = {"hiera_tiny_224"}
+UNFUSED = {"hiera_tiny_224", "nest_tiny", "twins_svt_small"}
 
 # Whose batch normalisation stands behind the relu.
 RELU_FIRST = {"convmixer_768_32"}
@@ -104,8 +104,11 @@ def build(member, seed=0):
 
         timm.layers.set_fused_attn(member.model not in UNFUSED)
         model = timm.create_model(member.model, pretrained=False)
+        if not model.num_classes:  # Published without a head.
+            model.reset_classifier(1000)
         size = timm_size(model.pretrained_cfg)
         last = model.get_classifier()
+        last = nn.ModuleList(last) if isinstance(last, tuple) else last  # A head for the class token, one for the distilled.
         last = [layer for layer in last.modules() if isinstance(layer, (nn.Linear, nn.Conv2d))][-1]
     enliven(model)
     if member.model in RELU_FIRST:
@@ -128,6 +131,9 @@ def enliven(model):
         leaf = name.rsplit(".", 1)[-1]
         if re.fullmatch(r"gamma\w*|layer_scale\w*|skipinit_gain|ls\d?|scale", leaf) and parameter.abs().max() <= 0.1:
             parameter.uniform_(0.3, 1.0)
+    for layer in model.modules():
+        if isinstance(layer, nn.Linear) and not layer.weight.any():  # torchvision's ViT: a head of zeros.
+            nn.init.xavier_uniform_(layer.weight)
 
 
 @torch.no_grad()
