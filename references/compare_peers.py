@@ -3,9 +3,8 @@
     pip install --no-deps captum==0.8.0       (it asks for an older NumPy, and runs with this one)
     python references/compare_peers.py --program PATH
 
-Networks: ResNet-18 with random weights, and EfficientNet-Lite0 with its trained ones, in float32, exported and run by the
-program on ONNX Runtime; the picture is chelsea. The packages are given the PyTorch module, the class that the program predicts
-and the same layer. Methods that draw random numbers are left out. Prints a line for each method and package with the largest
+Networks: ResNet-18 and SqueezeNet with random weights, in float32, exported and run by the program on ONNX Runtime; the
+picture is chelsea. The packages are given the PyTorch module, the class that the program predicts and the same layer. Methods that draw random numbers are left out. Prints a line for each method and package with the largest
 difference, relative to the map's maximum: of maps at a layer the positive part, as pictures show it, in the space of the
 picture everything. WHY says what is behind the large ones. A few minutes.
 """
@@ -73,7 +72,7 @@ WHY = {
     ("score-cam", "pytorch-grad-cam"): "up-samples corner on corner",
     ("score-cam", "torch-cam"): "brings A to 0 … 1 before it up-samples",
 }
-LAYERS = {"resnet18": "layer4", "efficientnet_lite0": "_bn1"}
+LAYERS = {"resnet18": "layer4", "squeezenet1_1": "features.12"}
 
 
 def of_pytorch_grad_cam(name, model, layer, x, predicted):
@@ -132,7 +131,7 @@ def listed(program):
 
 
 def plain_relus(model):
-    """A copy for captum, whose rules hold for modules that are called once, and for Relu and not Relu6."""
+    """The model as captum wants it: no activation works in place."""
     for module in model.modules():
         if getattr(module, "inplace", False):
             module.inplace = False
@@ -146,11 +145,11 @@ def main():
     methods = listed(program)
     print("| network | method | package | apart | why |\n|---|---|---|---|---|")
     for name in LAYERS:
-        network = networks.trained_efficientnet_lite(0) if "lite" in name else networks.build(networks.FULL_SIZE[name])
+        network = networks.build(networks.FULL_SIZE[name])
         model = network.model.float().eval()
         x = input_batch(*network.input_size)[:1]
         with tempfile.TemporaryDirectory() as folder:
-            # Maps at the same layer: the program's own choice is this one, or the activation that is fused with it.
+            # The layer that it takes by itself is this one.
             maps, predicted = of_program(program, network, x, methods, Path(folder))
         plain_relus(model)
         for package, _, names, explain in PACKAGES:

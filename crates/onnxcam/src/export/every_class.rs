@@ -2,7 +2,8 @@
 //!
 //! The network runs once. Where global average pooling and a linear head follow the layer, the gradient of a class is
 //! one number a feature map, and Σ_k w_k A^k for all classes is one matrix product, [C, K] · [K, h·w]. Elsewhere the
-//! gradients of every class are computed as those of one are, in so many rows.
+//! gradients of every class are computed as those of one are, in so many rows. What depends on the class alone is computed
+//! once, [C, …], and as nothing in it is an input, engines compute it when they load the file.
 
 use std::collections::{HashMap, HashSet};
 
@@ -40,10 +41,10 @@ pub(super) fn every_class(graph: &mut Graph, plan: &Plan) -> Result<EveryClass, 
     let highest = Attributes::none().with("axis", 1i64).with("keepdims", false);
     let predicted = e.node("ArgMax", &[plan.head.scores], highest);
     let numbers: Vec<i64> = (0..plan.head.classes as i64).collect();
-    let numbers = e.constant(Constant::i64s(&[1, numbers.len()], &numbers));
-    let mut rows = Rows { e: &e, batch, count, of_picture, copied: HashMap::new(), tiled: HashMap::new() };
-    let class = e.reshape(e.expand(numbers, vec![batch, count]), vec![rows.all()?]);
-    rows.copied.insert(plan.class, class);
+    let numbers = e.constant(Constant::i64s(&[numbers.len()], &numbers));
+    let [of_class, copied, tiled] = [(); 3].map(|()| HashMap::new());
+    let mut rows = Rows { e: &e, batch, count, of_picture, of_class, copied, tiled };
+    rows.of_class.insert(plan.class, numbers);
     for node in &nodes {
         rows.copy(node)?;
     }
@@ -52,7 +53,7 @@ pub(super) fn every_class(graph: &mut Graph, plan: &Plan) -> Result<EveryClass, 
         shape.splice(0..1, [batch, count]);
         e.reshape(t, shape)
     };
-    let mut own = |t: &Tensor| rows.copied.get(t).copied().map_or_else(|| rows.tile(*t), Ok);
+    let mut own = |t: &Tensor| if rows.is_made(*t) { rows.row(*t) } else { rows.tile(*t) };
     let maps = maps.iter().map(|map| own(map).map(by_class)).collect::<Result<_, _>>()?;
     let gradient = plan.gradient.map(|g| {
         let rows = own(&g)?;
@@ -88,6 +89,9 @@ struct Rows<'a, 'g> {
     count: Dim,
     /// What has a row for each picture: what depends on it, and on the class that is contrasted.
     of_picture: HashSet<Tensor>,
+    /// What depends on the class alone, [C, …].
+    of_class: HashMap<Tensor, Tensor>,
+    /// What has a row for each picture and class, [N·C, …].
     copied: HashMap<Tensor, Tensor>,
     tiled: HashMap<Tensor, Tensor>,
 }
@@ -99,8 +103,12 @@ impl Rows<'_, '_> {
         self.batch.mul(self.count).ok_or_else(too_many)
     }
 
-    /// A node for every row.
+    /// A node for every class where that is all it depends on, else for every row.
     fn copy(&mut self, node: &Node) -> Result<(), ExportError> {
+        if let Some(made) = self.for_classes(node) {
+            self.of_class.extend(node.outputs.iter().copied().flatten().zip(made));
+            return Ok(());
+        }
         let made = match self.product(node)? {
             Some(made) => vec![made],
             None => {
@@ -117,6 +125,31 @@ impl Rows<'_, '_> {
         Ok(())
     }
 
+    /// What a node makes for each class, where it reads nothing of pictures.
+    fn for_classes(&self, node: &Node) -> Option<Vec<Tensor>> {
+        let of_class = |t: &Tensor| self.of_class.contains_key(t);
+        let of_rows = |t: &Tensor| self.copied.contains_key(t) || self.of_picture.contains(t) || self.is_open(*t);
+        let mut inputs = node.inputs.iter().flatten();
+        if !inputs.clone().any(of_class) || inputs.any(|t| !of_class(t) && of_rows(t)) {
+            return None;
+        }
+        let inputs: Vec<_> =
+            node.inputs.iter().map(|t| t.map(|t| self.of_class.get(&t).copied().unwrap_or(t))).collect();
+        let mut attributes = node.attributes.clone();
+        if matches!(&*node.op, "Reshape" | "Expand") {
+            let mut shape = node.attributes.dims("shape").to_vec();
+            *shape.first_mut().filter(|first| **first == self.batch)? = self.count;
+            attributes = Attributes::none().with("shape", shape);
+        }
+        let late = computed_before_expand(self.e, node, &inputs);
+        let made = late.map_or_else(|| self.e.nodes(&node.op, &inputs, attributes), |made| vec![made]);
+        let is_one_each = |(old, new): (Tensor, &Tensor)| {
+            let (old, new) = (self.e.shape(old), self.e.shape(*new));
+            old.first() == Some(&self.batch) && new.first() == Some(&self.count) && old[1..] == new[1..]
+        };
+        node.outputs.iter().copied().flatten().zip(&made).all(is_one_each).then_some(made)
+    }
+
     /// The same node of other inputs, sizes that it names with them.
     fn again(&self, node: &Node, inputs: &[Option<Tensor>]) -> Result<Vec<Tensor>, ExportError> {
         let mut attributes = node.attributes.clone();
@@ -131,11 +164,33 @@ impl Rows<'_, '_> {
 
     /// What a node reads: its rows where it depends on the class, else what is the same for every class, repeated.
     fn row(&mut self, t: Tensor) -> Result<Tensor, ExportError> {
-        match self.copied.get(&t) {
-            Some(rows) => Ok(*rows),
-            None if self.of_picture.contains(&t) || self.is_open(t) => self.tile(t),
-            None => Ok(t),
+        match (self.copied.get(&t), self.of_class.get(&t)) {
+            (Some(rows), _) => Ok(*rows),
+            (None, Some(of_class)) => {
+                let rows = self.for_each_picture(*of_class)?;
+                self.copied.insert(t, rows);
+                Ok(rows)
+            }
+            _ if self.of_picture.contains(&t) || self.is_open(t) => self.tile(t),
+            _ => Ok(t),
         }
+    }
+
+    /// Whether there are rows of a tensor, or classes.
+    fn is_made(&self, t: Tensor) -> bool {
+        self.copied.contains_key(&t) || self.of_class.contains_key(&t)
+    }
+
+    /// [C, …] -> [N·C, …], for each picture the same.
+    fn for_each_picture(&self, t: Tensor) -> Result<Tensor, ExportError> {
+        let e = self.e;
+        let small = before_expand(e, t).unwrap_or(t);
+        let rest = |t: Tensor| e.shape(t)[1..].to_vec();
+        let with = |front: &[Dim], t: Tensor| [front, &rest(t)].concat();
+        let one = e.reshape(small, with(&[Dim::new(1), self.count], small));
+        let rows = e.expand(one, with(&[self.batch, self.count], small));
+        let rows = e.reshape(rows, with(&[self.all()?], small));
+        Ok(if small == t { rows } else { e.expand(rows, with(&[self.all()?], t)) })
     }
 
     /// Whether a tensor has a row for each picture, whatever its rows are of.
@@ -173,11 +228,13 @@ impl Rows<'_, '_> {
             let graph = e.graph();
             let node = graph.producer(product).filter(|n| &*n.op == "Mul")?;
             let (a, b) = (node.inputs[0]?, node.inputs[1]?);
-            let fixed = |t: &Tensor| !self.copied.contains_key(t) && self.of_picture.contains(t);
+            let fixed = |t: &Tensor| !self.is_made(*t) && self.of_picture.contains(t);
             let (w, same) = if fixed(&b) { (a, b) } else { (b, a) };
-            Some((*self.copied.get(&w)?, same)).filter(|(_, same)| fixed(same))
+            Some((w, same)).filter(|(w, same)| self.is_made(*w) && fixed(same))
         });
         let Some((w, same)) = factors else { return Ok(None) };
+        let of_class = self.of_class.get(&w).copied();
+        let w = of_class.map_or_else(|| self.row(w), Ok)?;
         let w = before_expand(e, w).unwrap_or(w);
         let (of_w, shape) = (e.shape(w), e.shape(same));
         let per_map = of_w.len() == shape.len() && of_w.len() > 2 && of_w[2..].iter().all(|d| *d == Dim::new(1));
@@ -187,7 +244,8 @@ impl Rows<'_, '_> {
         let (axes, keep) = (node.attributes.ints("axes"), node.attributes.flag("keepdims"));
         if axes == [1] && &*node.op == "ReduceSum" {
             let Some(cells) = element_count(&shape[2..]) else { return Ok(None) };
-            let w = e.reshape(w, vec![self.batch, self.count, shape[1]]);
+            let front = if of_class.is_some() { vec![self.count] } else { vec![self.batch, self.count] };
+            let w = e.reshape(w, [front, vec![shape[1]]].concat());
             let sums = e.matmul(w, e.reshape(same, vec![self.batch, shape[1], cells])); // [N, C, h·w]
             let kept = [Dim::new(1)].into_iter().filter(|_| keep);
             let rows = [self.all()?].into_iter().chain(kept).chain(shape[2..].iter().copied());
@@ -198,6 +256,7 @@ impl Rows<'_, '_> {
         }
         let sums = e.nodes(&node.op, &[Some(same)], node.attributes.clone())[0]; // [N, K, 1, 1]
         self.of_picture.insert(sums);
+        let w = if of_class.is_some() { self.for_each_picture(w)? } else { w };
         Ok(Some(e.mul(w, self.tile(sums)?)))
     }
 
