@@ -14,6 +14,16 @@ fn library() -> Option<PathBuf> {
 }
 
 #[test]
+fn several_layers_make_one_map() {
+    let program = Program::new();
+    let net = program.model("net.onnx", tiny_cnn(17, 5));
+    let answer = program.alone(&["export", &net, "-o", "explained.onnx", "--layer", "relu1", "--layer", "features"]);
+    assert_eq!(answer.status, 0, "{}", answer.err);
+    assert!(answer.out.starts_with("explained.onnx: Grad-CAM++ of net.onnx at \"relu1, features\""), "{}", answer.out);
+    assert!(answer.out.contains("onnxcam.grad-cam++  float32[N,16,16]"), "{}", answer.out);
+}
+
+#[test]
 fn a_file_is_made_shown_and_stripped() {
     let program = Program::new();
     let net = program.model("net.onnx", tiny_cnn(17, 5));

@@ -124,6 +124,20 @@ fn check_says_the_same(
     }
 }
 
+/// Several layers in one map are exported as one layer is.
+#[test]
+fn several_layers() {
+    let network = Network::golden().into_iter().find(|n| n.name == "resnet18").unwrap();
+    let model = Model::open(&network.exports[0].file).unwrap();
+    let settled =
+        model.explain_with(&methods(&["grad-cam", "grad-cam++"])).layers(["layer3", "layer4"]).settle().unwrap();
+    let file = exported(&model, &settled, &ExportOptions::default()).to_model();
+    for engine in engines() {
+        check_says_the_same(&file, &settled, &engine, &network.input, &[-1, 1]);
+    }
+    assert!(Document::of(&file).unwrap().maps.iter().all(|map| map.layer.contains(", ")));
+}
+
 /// Every small network by both exporters, on both engines: the file says what the program says, of one picture and of all
 /// in one batch; its own outputs are untouched, its gradients the scores' slopes; and without what was added it is the file
 /// it was.

@@ -40,9 +40,10 @@ pub struct Arguments {
     /// Which formula of a method that has several, as `onnxcam methods NAME` lists them [default: paper]
     #[arg(long, value_name = "NAME")]
     variant: Option<String>,
-    /// The target layer: a tensor, a node or a module [default: the one that `onnxcam layers` marks]
+    /// The target layer: a tensor, a node or a module. Given several times, one map is made of all of them
+    /// [default: the one that `onnxcam layers` marks]
     #[arg(long, value_name = "NAME")]
-    layer: Option<String>,
+    layer: Vec<String>,
     /// Explain why that class rather than this one: the difference of their scores. A number, a name, or second, for
     /// the likeliest beside the class explained
     #[arg(long, value_name = "CLASS")]
@@ -149,8 +150,8 @@ fn settle(arguments: &Arguments, model: &Model) -> anyhow::Result<Settled> {
     let methods = methods(&arguments.method, arguments.variant.as_deref())?;
     let setup = arguments.model.tell(model.explain_with(&methods))?;
     let mut setup = setup.signed(arguments.signed).preprocess(arguments.preprocess.preprocessing()?);
-    if let Some(layer) = &arguments.layer {
-        setup = setup.layer(layer);
+    if !arguments.layer.is_empty() {
+        setup = setup.layers(&arguments.layer);
     }
     if let Some(rival) = &arguments.against {
         setup = setup.against(rival);
