@@ -17,7 +17,7 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 REPOSITORY = Path(__file__).parent.parent
 CELL, GAP, CAPTION, COLUMNS = 240, 10, 22, 6
 LONG, SAMPLES = ("ss-cam", "is-cam"), 4  # which run the network so often for each channel
-PLANES = ("rise", "occlusion")  # of one number a pixel, in the space of the picture
+PLANES = ("full-grad", "rise", "occlusion")  # of one number a pixel, in the space of the picture
 LICENCE = "The photographs are scikit-image's `chelsea` and `coffee`, both CC0."
 
 
