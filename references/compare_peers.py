@@ -69,6 +69,7 @@ WHY = {
     ("grad-cam++", "torch-cam"): "its weights are Σ g² relu(g)",
     ("eigen-cam", "pytorch-grad-cam"): "takes the mean of each feature map away first, and has no rule for the sign",
     ("eigen-grad-cam", "pytorch-grad-cam"): "takes the mean of each feature map away first, and has no rule for the sign",
+    ("kpca-cam", "pytorch-grad-cam"): "the sign is scikit-learn's; but for that the same (check_peers.py)",
     ("score-cam", "pytorch-grad-cam"): "up-samples corner on corner",
     ("score-cam", "torch-cam"): "brings A to 0 … 1 before it up-samples",
 }
