@@ -308,7 +308,7 @@ fn tokens_are_changed_as_by_definition() {
                 for ((name, key, _), found) in methods.iter().zip(&found) {
                     for (c, found) in found.iter().enumerate() {
                         let of = |what: &str| reference[&format!("{key}_{what}")].index_axis(Axis(0), c).to_owned();
-                        let part = (of("spread")[[]] / 1e-2).min(1.0);
+                        let part = if network.name == "xcit" { (of("spread")[[]] / 1e-2).min(1.0) } else { 1.0 };
                         errors.add(*name, part * apart(&found.map.clone().into_dyn(), &of("map"), of("scale")[[]]));
                         if !found.weights.is_empty() {
                             let weights = Array1::from(found.weights.clone()).into_dyn();
