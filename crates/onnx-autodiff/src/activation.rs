@@ -1,8 +1,9 @@
 //! Activations: what guided backpropagation and deconvnet change.
 //!
 //! Both were defined for networks whose only activation is Y = max(X, 0). Here an activation is whatever bends element by
-//! element and is not merely a gate, a factor of other tensors and nothing else: a rectifier, leaky or capped ones too, and any Y = f(X) that several nodes make of one
-//! tensor, as exporters write SiLU (X · σ(X)), GELU (X · (1 + erf(X/√2))), Mish, ELU or PReLU. For these the rules are
+//! element and is not merely a gate, a factor of other tensors and nothing else: a rectifier, leaky or capped ones too, and
+//! any Y = f(X) that several nodes make of one tensor, as exporters write SiLU (X · σ(X)), GELU (X · (1 + erf(X/√2))), Mish,
+//! ELU or PReLU. For these the rules are
 //! generalised: what is sent back through Y is rectified first, then
 //! - *guided*: differentiated as always, dX = relu(dY) f′(X);
 //! - *deconvnet*: sent on as it is, dX = relu(dY).
